@@ -1,0 +1,77 @@
+# Everything sets up what it needs: git, make and Python 3.11+ are enough.
+# make demo | test | serve | loadtest | bench | setup | interop-env | lock | format | clean
+
+SHELL := /bin/sh
+PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
+	command -v $$p >/dev/null 2>&1 && \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && \
+	echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+MLFLOW := .venvs/mlflow
+BOOT := $(VENV)/.boot
+COMPILE := $(BOOT)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --quiet
+
+.PHONY: setup interop-env demo test check serve loadtest bench lock format clean
+
+setup: $(READY)
+
+$(BOOT)/bin/uv: requirements/uv.txt
+	@test -n "$(PYTHON)" || { echo "Stagedoor needs Python 3.11, 3.12 or 3.13 with venv."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(BOOT)
+	$(BOOT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(READY): $(BOOT)/bin/uv requirements/dev.txt pyproject.toml
+	$(BOOT)/bin/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	$(BOOT)/bin/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+# The real mlflow client, in an environment of its own: its needs never bend our lock.
+interop-env: $(MLFLOW)/.ready
+
+$(MLFLOW)/.ready: $(BOOT)/bin/uv requirements/interop.txt
+	$(BOOT)/bin/uv venv --quiet --allow-existing --python $(BIN)/python $(MLFLOW)
+	$(BOOT)/bin/uv pip sync --quiet --python $(MLFLOW)/bin/python --require-hashes requirements/interop.txt
+	@touch $@
+
+# Trains two models, serves them, splits the traffic, promotes under load. ONCE=1 ends it after.
+demo: setup
+	$(BIN)/stagedoor demo $(if $(ONCE),--once)
+
+# All checks. Each of them also runs alone from .venv/bin.
+test: check interop-env
+	$(BIN)/pytest -n $(or $(JOBS),2) --dist loadfile
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+serve: setup
+	$(BIN)/stagedoor server
+
+# Three locust scenarios with a verdict and an HTML report; UI=1 opens locust's own page.
+loadtest: setup
+	$(BIN)/python -m loadtests.run $(if $(UI),--ui) $(ARGS)
+
+# The share of a bare uvicorn floor that the predict path reaches.
+bench: setup
+	$(BIN)/python -m loadtests.bench $(ARGS)
+
+lock: $(BOOT)/bin/uv
+	$(COMPILE) --extra server --extra sklearn --extra postgres pyproject.toml -o requirements/server.txt
+	$(COMPILE) --extra server --extra sklearn --extra postgres --group pyproject.toml:dev pyproject.toml -o requirements/dev.txt
+	$(COMPILE) requirements/uv.in -o requirements/uv.txt
+	$(COMPILE) requirements/interop.in -o requirements/interop.txt
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .venvs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist *.egg-info
