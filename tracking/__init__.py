@@ -1,0 +1,1 @@
+"""What happened while training: experiments, runs, metrics, artifacts, and the shared ground."""

@@ -1,0 +1,168 @@
+"""PostgreSQL as a ``Database``: each write a serializable transaction in the caller's thread.
+
+A write that met another one is run again, for a bounded time; so writers see what they would see
+one after the other, as with SQLite. Next hop: psycopg 3.
+"""
+
+import os
+import random
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from tracking import schema_history
+from tracking.errors import ResourceMissing, StorageFull, Unavailable
+
+T = TypeVar("T")
+
+_RETRY_FOR_S = 20.0
+_LONGEST_PAUSE_S = 0.25
+_CONNECT_TIMEOUT_S = 5
+_MET_ANOTHER = {"40001", "40P01"}  # serialization failure, deadlock
+_DISK_FULL = "53100"
+_MIGRATION_LOCK = 0x57A6ED00
+
+
+class PostgresDatabase:
+    """One PostgreSQL database. Safe from any thread, and across a fork.
+
+    Args:
+        url: Where it is, with the credential.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self._url = url
+        self._inherited: list[Engine] = []
+        self._equip()
+        reference = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _start_over(reference))
+
+    @property
+    def dialect(self) -> Literal["sqlite", "postgresql"]:
+        """Which SQL it speaks."""
+        return "postgresql"
+
+    @property
+    def url(self) -> str:
+        """Where it is, without the password."""
+        return _shown(self._url)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a connection on one unchanging snapshot, for the block."""
+        try:
+            with self._reading.connect() as connection:
+                yield connection
+        except (DBAPIError, PoolTimeout) as error:
+            raise _translated(error) from error
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run a piece of work in a transaction, and return its value once it is durable."""
+        deadline = time.monotonic() + _RETRY_FOR_S
+        pause_s = 0.001
+        while True:
+            try:
+                with self._writing.begin() as connection:
+                    return work(connection)
+            except (DBAPIError, PoolTimeout) as error:
+                if _state(error) not in _MET_ANOTHER or time.monotonic() > deadline:
+                    raise _translated(error) from error
+            time.sleep(random.uniform(0, pause_s))  # noqa: S311 - jitter
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def close(self) -> None:
+        """Let go of every connection; a later call opens anew."""
+        self._engine.dispose()
+
+    def start_over(self) -> None:
+        """Put aside what a fork inherited: its sockets are the parent's. Called in the child."""
+        self._inherited.append(self._engine)
+        self._equip()
+
+    def _equip(self) -> None:
+        self._engine = _engine(self._url)
+        self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ")
+        self._writing = self._engine.execution_options(isolation_level="SERIALIZABLE")
+
+
+def open_postgres(url: URL, *, create: bool) -> PostgresDatabase:
+    """Open the database of a URL; make its schema if it is empty and ``create`` is true."""
+    url = _with_driver(url)
+    revision = _revision(url)
+    if revision is None and not create:
+        raise ResourceMissing(f"The database {_shown(url)!r} is empty. Start a server on it once.")
+    if revision is None:
+        upgrade_postgres(url)
+    else:
+        schema_history.require_head(revision, url=_shown(url))
+    return PostgresDatabase(url)
+
+
+def upgrade_postgres(url: URL) -> None:
+    """Bring the database of a URL to the schema this program needs."""
+    engine = create_engine(_with_driver(url), poolclass=NullPool, connect_args=_connect_args())
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _MIGRATION_LOCK})
+            if schema_history.find_revision(connection) != schema_history.head():
+                schema_history.migrate(connection)
+    except DBAPIError as error:
+        raise _translated(error) from error
+
+
+def _start_over(reference: "weakref.ref[PostgresDatabase]") -> None:
+    database = reference()
+    if database is not None:
+        database.start_over()
+
+
+def _with_driver(url: URL) -> URL:
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _shown(url: URL) -> str:
+    return url.set(drivername="postgresql").render_as_string(hide_password=True)
+
+
+def _engine(url: URL) -> Engine:
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=5,
+        max_overflow=10,
+        pool_timeout=10,
+        connect_args=_connect_args(),
+    )
+
+
+def _connect_args() -> dict[str, int]:
+    return {"connect_timeout": _CONNECT_TIMEOUT_S}
+
+
+def _revision(url: URL) -> str | None:
+    engine = create_engine(url, poolclass=NullPool, connect_args=_connect_args())
+    try:
+        with engine.connect() as connection:
+            return schema_history.find_revision(connection)
+    except DBAPIError as error:
+        raise _translated(error) from error
+
+
+def _state(error: Exception) -> str | None:
+    """Return the SQLSTATE of an error, if it has one."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None)
+
+
+def _translated(error: DBAPIError | PoolTimeout) -> Exception:
+    """Return our error for a fault of the host, and the error itself for a fault of ours."""
+    if _state(error) == _DISK_FULL:
+        return StorageFull("The disk of the database is full; nothing was kept. Free some space.")
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+        return Unavailable("The database does not answer now. Nothing was kept; try again.")
+    return error

@@ -1,0 +1,154 @@
+"""What a run logs, in SQL: metrics with their history, params, tags.
+
+Functions on a connection, inside the transaction of whoever calls: ``tracking.sql_store``.
+"""
+
+import math
+from typing import Any
+
+from sqlalchemy import Connection, Insert, delete, select, tuple_
+
+from tracking.errors import ResourceMissing
+from tracking.limits import (
+    MOST_POINTS,
+    check_batch,
+    check_int64,
+    check_key,
+    check_max_results,
+    check_metric_value,
+    check_text,
+    check_time,
+    cut_param,
+    cut_tag,
+)
+from tracking.page_tokens import place_of, token_for
+from tracking.schema import latest_metrics, logged_model_metrics, metrics, params, tags
+from tracking.sql_insert import insert_into
+from tracking.sql_logged_models import row_of as model_row_of
+from tracking.sql_runs import NAME_TAG, rename, require_active, row_of, to_metric
+from tracking.sql_texts import add_texts, put_texts
+from tracking.wire import LogBatch, Metric, MetricPage
+
+_PLACE = (metrics.c.timestamp, metrics.c.step, metrics.c.value, metrics.c.is_nan)
+
+
+def log(connection: Connection, batch: LogBatch) -> None:
+    """Write metrics, params and tags of one active run.
+
+    Raises:
+        InvalidRequest: Something in the batch is not allowed, or the run is deleted.
+        ResourceMissing: There is no such run.
+    """
+    check_batch(batch)
+    points = [_point(batch.run_id, metric) for metric in batch.metrics]
+    new_params = {check_key(param.key): cut_param(param.value) for param in batch.params}
+    new_tags = {check_key(tag.key): cut_tag(tag.value) for tag in batch.tags}
+    require_active(connection, batch.run_id)
+    add_texts(connection, params, batch.run_id, new_params)
+    put_texts(connection, tags, batch.run_id, new_tags)
+    if new_tags.get(NAME_TAG):
+        rename(connection, batch.run_id, new_tags[NAME_TAG])
+    _put_points(connection, points)
+    _put_model_points(connection, batch.metrics, points)
+
+
+def delete_tag(connection: Connection, run_id: str, key: str) -> None:
+    """Remove one tag of an active run.
+
+    Raises:
+        InvalidRequest: The run is deleted.
+        ResourceMissing: There is no such run, or it has no such tag.
+    """
+    require_active(connection, run_id)
+    entry = delete(tags).where(tags.c.run_id == run_id, tags.c.key == key)
+    if connection.execute(entry).rowcount == 0:
+        raise ResourceMissing(f"No tag with name: {key!r} in run with id {run_id}.")
+
+
+def history(
+    connection: Connection, run_id: str, key: str, *, max_results: int, page_token: str | None
+) -> MetricPage:
+    """Return one page of the points of a metric, ordered by timestamp, step, value.
+
+    Raises:
+        InvalidRequest: The page size or token is not allowed.
+        ResourceMissing: There is no such run.
+    """
+    size = check_max_results(max_results, MOST_POINTS)
+    row_of(connection, run_id)
+    query = f"{run_id}/{key}".encode()
+    statement = select(metrics).where(metrics.c.run_id == run_id, metrics.c.key == key)
+    if page_token:
+        statement = statement.where(tuple_(*_PLACE) > _after(page_token, query))
+    rows = connection.execute(statement.order_by(*_PLACE).limit(size + 1)).all()
+    token = token_for(_place(rows[size - 1]), query=query) if len(rows) > size else None
+    return MetricPage(metrics=[to_metric(row) for row in rows[:size]], next_page_token=token)
+
+
+def _place(row: Any) -> tuple[int, int, float, bool]:
+    return row.timestamp, row.step, row.value, row.is_nan
+
+
+def _after(token: str, query: bytes) -> Any:
+    timestamp, step, value, is_nan = place_of(token, query=query)
+    return tuple_(int(timestamp), int(step), float(value), bool(is_nan))
+
+
+def _point(run_id: str, metric: Metric) -> dict[str, Any]:
+    value = check_metric_value(metric.value)
+    return {
+        "run_id": run_id,
+        "key": check_key(metric.key),
+        "timestamp": check_time(metric.timestamp, "timestamp"),
+        "step": check_int64(metric.step or 0, "step"),
+        "value": 0.0 if math.isnan(value) else value + 0.0,  # + 0.0 makes -0.0 the same point
+        "is_nan": math.isnan(value),
+    }
+
+
+def _put_points(connection: Connection, points: list[dict[str, Any]]) -> None:
+    if not points:
+        return
+    connection.execute(insert_into(connection, metrics).on_conflict_do_nothing(), points)
+    latest: dict[str, dict[str, Any]] = {}
+    for point in points:
+        best = latest.setdefault(point["key"], point)
+        latest[point["key"]] = max(best, point, key=_recency)
+    connection.execute(_keep_latest(connection), list(latest.values()))
+
+
+def _put_model_points(
+    connection: Connection, logged: list[Metric], points: list[dict[str, Any]]
+) -> None:
+    """Write the points that name a logged model to that model too."""
+    entries = [
+        {
+            **point,
+            "model_id": metric.model_id,
+            "dataset_name": check_text(metric.dataset_name or "", "dataset_name"),
+            "dataset_digest": check_text(metric.dataset_digest or "", "dataset_digest"),
+        }
+        for metric, point in zip(logged, points, strict=True)
+        if metric.model_id
+    ]
+    for model_id in {entry["model_id"] for entry in entries}:
+        model_row_of(connection, model_id)
+    if entries:
+        statement = insert_into(connection, logged_model_metrics)
+        connection.execute(statement.on_conflict_do_nothing(), entries)
+
+
+def _recency(point: dict[str, Any]) -> tuple[int, int, float]:
+    return point["step"], point["timestamp"], point["value"]
+
+
+def _keep_latest(connection: Connection) -> Insert:
+    """Return the insert that replaces the latest point of a key by an equal or later one."""
+    statement = insert_into(connection, latest_metrics)
+    new, old = statement.excluded, latest_metrics.c
+    return statement.on_conflict_do_update(
+        index_elements=[old.run_id, old.key],
+        set_={name: new[name] for name in ("timestamp", "step", "value", "is_nan")},
+        where=tuple_(new.step, new.timestamp, new.value)
+        >= tuple_(old.step, old.timestamp, old.value),
+    )

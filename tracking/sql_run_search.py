@@ -1,0 +1,111 @@
+"""Searching runs in SQL. Called by ``tracking.sql_store`` inside a snapshot."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, select
+
+from tracking.errors import InvalidRequest
+from tracking.filter import Comparison, Order, parse_filter, parse_order
+from tracking.limits import MOST_RUNS, check_max_results
+from tracking.page_tokens import place_of, token_for
+from tracking.schema import latest_metrics, params, runs, tags
+from tracking.sql_comparing import compare_entry, compare_metric, compare_number, compare_text
+from tracking.sql_experiments import find_number, parse_view
+from tracking.sql_runs import to_runs
+from tracking.wire import RunPage, SearchRuns, ViewType
+
+_ATTRIBUTE = {None, "attribute", "attributes", "attr", "run"}
+_METRIC = {"metric", "metrics"}
+_PARAM = {"param", "params", "parameter", "parameters"}
+_TAG = {"tag", "tags"}
+_TEXTS = {"run_id", "run_name", "status", "user_id", "artifact_uri"}
+_NUMBERS = {"start_time", "end_time"}
+_OTHER_NAMES = {"created": "start_time", "run name": "run_name", "Run name": "run_name"}
+
+
+def search(connection: Connection, request: SearchRuns) -> RunPage:
+    """Return one page of runs, the latest first unless another order is asked for.
+
+    Raises:
+        InvalidRequest: The filter, order, page size or token is not allowed.
+    """
+    size = check_max_results(request.max_results, MOST_RUNS)
+    query = msgspec.json.encode(msgspec.structs.replace(request, page_token=None, max_results=1))
+    offset = int(place_of(request.page_token, query=query)[0]) if request.page_token else 0
+    statement = _filtered(request)
+    orders = [parse_order(text) for text in request.order_by]
+    rows = connection.execute(_ordered(statement, orders).limit(size + 1).offset(offset)).all()
+    token = token_for([offset + size], query=query) if len(rows) > size else None
+    return RunPage(runs=to_runs(connection, rows[:size]), next_page_token=token)
+
+
+def _filtered(request: SearchRuns) -> Select[Any]:
+    numbers = [find_number(experiment_id) for experiment_id in request.experiment_ids]
+    conditions = [_condition(clause) for clause in parse_filter(request.filter)]
+    return select(runs).where(
+        runs.c.experiment_id.in_([number for number in numbers if number is not None]),
+        *_in_view(parse_view(request.run_view_type)),
+        *conditions,
+    )
+
+
+def _in_view(view: ViewType) -> list[ColumnElement[bool]]:
+    if view == "ALL":
+        return []
+    return [runs.c.is_deleted if view == "DELETED_ONLY" else ~runs.c.is_deleted]
+
+
+def _condition(clause: Comparison) -> ColumnElement[bool]:
+    if clause.entity in _METRIC:
+        return compare_metric(latest_metrics, latest_metrics.c.run_id == runs.c.run_id, clause)
+    if clause.entity in _PARAM:
+        return compare_entry(params, params.c.run_id == runs.c.run_id, clause)
+    if clause.entity in _TAG:
+        return compare_entry(tags, tags.c.run_id == runs.c.run_id, clause)
+    column = _attribute(clause.entity, clause.key)
+    is_number = column.name in _NUMBERS
+    return (compare_number if is_number else compare_text)(column, clause)
+
+
+def _ordered(statement: Select[Any], orders: list[Order]) -> Select[Any]:
+    for order in orders:
+        statement = _ordered_by(statement, order)
+    return statement.order_by(runs.c.start_time.desc(), runs.c.run_id)
+
+
+def _ordered_by(statement: Select[Any], order: Order) -> Select[Any]:
+    """Add one order: missing values last in both directions, NaN just before them."""
+    if order.entity in _ATTRIBUTE:
+        value: ColumnElement[Any] = _attribute(order.entity, order.key)
+        is_nan: ColumnElement[bool] = false()
+    else:
+        table = _table(order).alias()
+        key = and_(table.c.run_id == runs.c.run_id, table.c.key == order.key)
+        statement = statement.outerjoin(table, key)
+        value = table.c.value
+        is_nan = table.c.is_nan if order.entity in _METRIC else false()
+    rank = case((value.is_(None), 2), (is_nan, 1), else_=0)
+    return statement.order_by(rank, value.asc() if order.is_ascending else value.desc())
+
+
+def _table(order: Order) -> Any:
+    for entities, table in ((_METRIC, latest_metrics), (_PARAM, params), (_TAG, tags)):
+        if order.entity in entities:
+            return table
+    raise _unknown(order.entity, order.key)
+
+
+def _attribute(entity: str | None, key: str) -> Any:
+    name = _OTHER_NAMES.get(key, key)
+    if entity in _ATTRIBUTE and name in _TEXTS | _NUMBERS:
+        return runs.c[name]
+    raise _unknown(entity, key)
+
+
+def _unknown(entity: str | None, key: str) -> InvalidRequest:
+    attributes = ", ".join(sorted(_TEXTS | _NUMBERS))
+    return InvalidRequest(
+        f"Invalid filter or order: runs have no {entity or 'attribute'} {key!r}."
+        f" Use metrics.<key>, params.<key>, tags.<key>, or one of {attributes}."
+    )

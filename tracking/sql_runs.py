@@ -1,0 +1,222 @@
+"""Runs in SQL: functions on a connection, inside the transaction of whoever calls.
+
+Called by ``tracking.sql_store`` as pieces of work, on the writer's thread or the caller's.
+"""
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from sqlalchemy import Connection, Row, Table, insert, select, update
+
+from tracking.artifact_location import run_location
+from tracking.chunks import chunks
+from tracking.errors import InvalidRequest, ResourceMissing
+from tracking.limits import check_key, check_run_id, check_text, check_time, cut_tag
+from tracking.schema import latest_metrics, params, runs, tags
+from tracking.sql_experiments import require_active as require_active_experiment
+from tracking.sql_inputs import read_inputs, read_outputs
+from tracking.sql_texts import put_texts
+from tracking.wire import (
+    CreateRun,
+    Metric,
+    Param,
+    Run,
+    RunData,
+    RunInfo,
+    RunStatus,
+    Tag,
+    UpdateRun,
+)
+
+NAME_TAG = "mlflow.runName"
+
+
+def create(
+    connection: Connection, request: CreateRun, *, run_id: str, spare_name: str, now_ms: int
+) -> Run:
+    """Start a run.
+
+    Args:
+        connection: In a write transaction.
+        request: What the caller says of the run.
+        run_id: The new run's id.
+        spare_name: The run's name if the caller gives none.
+        now_ms: Its start if the caller gives none.
+
+    Raises:
+        InvalidRequest: Name and name tag differ, a tag is not allowed, the experiment is deleted.
+        ResourceMissing: There is no such experiment.
+    """
+    experiment = require_active_experiment(connection, request.experiment_id)
+    texts = {check_key(tag.key): cut_tag(tag.value) for tag in request.tags}
+    name = _agreed_name(request.run_name, texts.get(NAME_TAG)) or spare_name
+    start = now_ms if request.start_time is None else check_time(request.start_time, "start_time")
+    connection.execute(
+        insert(runs).values(
+            run_id=run_id,
+            experiment_id=experiment.experiment_id,
+            run_name=check_text(name, "run_name"),
+            user_id=check_text(request.user_id, "user_id"),
+            status="RUNNING",
+            start_time=start,
+            artifact_uri=run_location(experiment.artifact_location, run_id),
+            is_deleted=False,
+            is_deleted_with_experiment=False,
+        )
+    )
+    put_texts(connection, tags, run_id, {**texts, NAME_TAG: cut_tag(name)})
+    return one(connection, run_id)
+
+
+def one(connection: Connection, run_id: str) -> Run:
+    """Return a run with the last value of each metric, its params and tags.
+
+    Raises:
+        ResourceMissing: There is none of that id.
+    """
+    return to_runs(connection, [row_of(connection, run_id)])[0]
+
+
+def change(connection: Connection, request: UpdateRun) -> RunInfo:
+    """Change the status, end time or name of an active run, and return what it is now.
+
+    Raises:
+        InvalidRequest: The run is deleted, or a value is not allowed.
+        ResourceMissing: There is no such run.
+    """
+    run_id = check_run_id(request.run_id or request.run_uuid)
+    require_active(connection, run_id)
+    values: dict[str, Any] = {}
+    if request.status:
+        values["status"] = _check_status(request.status)
+    if request.end_time is not None:
+        values["end_time"] = check_time(request.end_time, "end_time")
+    if values:
+        connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
+    if request.run_name:
+        rename(connection, run_id, request.run_name)
+        put_texts(connection, tags, run_id, {NAME_TAG: cut_tag(request.run_name)})
+    return _to_info(row_of(connection, run_id))
+
+
+def rename(connection: Connection, run_id: str, name: str) -> None:
+    """Give a run another name; its name tag is the caller's business."""
+    values = {"run_name": check_text(name, "run_name")}
+    connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
+
+
+def mark(connection: Connection, run_id: str, *, is_deleted: bool) -> None:
+    """Mark a run deleted, or not any more; asking twice is fine.
+
+    Raises:
+        ResourceMissing: There is no such run.
+    """
+    row_of(connection, run_id)
+    values = {"is_deleted": is_deleted, "is_deleted_with_experiment": False}
+    connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
+
+
+def row_of(connection: Connection, run_id: str) -> Row[Any]:
+    """Return the row of a run, also of a deleted one.
+
+    Raises:
+        InvalidRequest: No run can have such an id.
+        ResourceMissing: There is none of that id.
+    """
+    statement = select(runs).where(runs.c.run_id == check_run_id(run_id))
+    row = connection.execute(statement).first()
+    if row is None:
+        raise ResourceMissing(f"Run with id={run_id} not found. Search the runs for its name.")
+    return row
+
+
+def require_active(connection: Connection, run_id: str) -> None:
+    """Check that a run may be written to.
+
+    Raises:
+        InvalidRequest: It or its experiment is deleted.
+        ResourceMissing: There is no such run.
+    """
+    row = row_of(connection, run_id)
+    if row.is_deleted:
+        raise InvalidRequest(
+            f"The run {run_id} must be in the 'active' state. It is deleted: restore it first."
+        )
+    require_active_experiment(connection, str(row.experiment_id))
+
+
+def to_runs(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
+    """Return the runs of these rows, with what they logged, in order."""
+    ids = [row.run_id for row in rows]
+    metrics_by_run = _by_run(connection, latest_metrics, ids)
+    params_by_run = _by_run(connection, params, ids)
+    tags_by_run = _by_run(connection, tags, ids)
+    read, made = read_inputs(connection, ids), read_outputs(connection, ids)
+    return [
+        Run(
+            info=_to_info(row),
+            data=RunData(
+                metrics=[to_metric(entry) for entry in metrics_by_run[row.run_id]],
+                params=[Param(key=e.key, value=e.value) for e in params_by_run[row.run_id]],
+                tags=[Tag(key=e.key, value=e.value) for e in tags_by_run[row.run_id]],
+            ),
+            inputs=read.get(row.run_id),
+            outputs=made.get(row.run_id),
+        )
+        for row in rows
+    ]
+
+
+def to_metric(row: Row[Any]) -> Metric:
+    """Return the point of a row; NaN becomes text, because JSON has no token for it."""
+    return Metric(
+        key=row.key,
+        value="NaN" if row.is_nan else row.value,
+        timestamp=row.timestamp,
+        step=row.step,
+        run_id=row.run_id,
+    )
+
+
+def _by_run(
+    connection: Connection, table: Table, run_ids: Sequence[str]
+) -> dict[str, list[Row[Any]]]:
+    entries: dict[str, list[Row[Any]]] = {run_id: [] for run_id in run_ids}
+    for chunk in chunks(run_ids):
+        statement = select(table).where(table.c.run_id.in_(chunk)).order_by(table.c.key)
+        for row in connection.execute(statement):
+            entries[row.run_id].append(row)
+    return entries
+
+
+def _to_info(row: Row[Any]) -> RunInfo:
+    return RunInfo(
+        run_id=row.run_id,
+        run_uuid=row.run_id,
+        experiment_id=str(row.experiment_id),
+        run_name=row.run_name,
+        user_id=row.user_id,
+        status=row.status,
+        start_time=row.start_time,
+        end_time=row.end_time,
+        artifact_uri=row.artifact_uri,
+        lifecycle_stage="deleted" if row.is_deleted else "active",
+    )
+
+
+def _agreed_name(name: str | None, tagged_name: str | None) -> str | None:
+    if name and tagged_name and name != tagged_name:
+        raise InvalidRequest(
+            f"The run_name {name!r} and the tag {NAME_TAG!r} = {tagged_name!r} differ."
+            " Send one of them, or both the same."
+        )
+    return name or tagged_name
+
+
+def _check_status(status: str) -> RunStatus:
+    statuses: tuple[RunStatus, ...] = get_args(RunStatus)
+    for known in statuses:
+        if known == status:
+            return known
+    names = ", ".join(statuses)
+    raise InvalidRequest(f"Invalid value {status[:50]!r} for parameter 'status': use {names}.")
