@@ -1,0 +1,1 @@
+"""The saved formats: for each, how it is written, loaded and asked."""

@@ -1,0 +1,35 @@
+"""The flavors there are, and which one of them reads a given MLmodel file."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from registry.flavors.flavor import Flavor, Options
+from registry.flavors.sklearn import SKLEARN
+from tracking.errors import NotImplementedHere
+
+FLAVORS = {SKLEARN.name: SKLEARN}
+"""In order of preference, where a folder has several."""
+
+PYTHON_FUNCTION = "python_function"
+
+_LOADER_MODULES = {"mlflow.sklearn": SKLEARN}
+"""Loaders of the ``python_function`` flavor that one of ours stands in for."""
+
+
+def choose_flavor(flavors: Mapping[str, Mapping[str, Any]]) -> tuple[Flavor, Options]:
+    """Return the flavor that loads a folder, and its options.
+
+    Raises:
+        NotImplementedHere: None of the folder's flavors is one of ours.
+    """
+    for name, flavor in FLAVORS.items():
+        if name in flavors:
+            return flavor, flavors[name]
+    generic = flavors.get(PYTHON_FUNCTION, {})
+    stand_in = _LOADER_MODULES.get(str(generic.get("loader_module")))
+    if stand_in is None:
+        raise NotImplementedHere(
+            f"The model has the flavors {', '.join(sorted(flavors)) or 'none'}; "
+            f"the ones that load here are {', '.join(FLAVORS)}."
+        )
+    return stand_in, generic

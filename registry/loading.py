@@ -1,0 +1,124 @@
+"""From a model folder to an object that answers.
+
+Called in a runner's process, which speaks batches, and in the process of a user who asked for the
+model, who speaks arrays and DataFrames.
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from registry.answers import to_prediction
+from registry.flavors.flavor import Flavor
+from registry.flavors.table import PYTHON_FUNCTION, choose_flavor
+from registry.input_example import read_input_example
+from registry.model_folder import ModelConfig, read_model_folder
+from registry.signature import Signature
+from registry.tensors import Batch, Prediction
+from tracking.errors import InvalidRequest, ModelFailed, StagedoorError
+
+PREDICT_METHOD = "predict_method"
+"""The parameter of a call that names the estimator's method."""
+
+
+class LoadedModel:
+    """A model in memory. Safe from any thread as far as the library behind it is.
+
+    Args:
+        folder: Where it was loaded from; its example is read from there.
+        config: Its MLmodel file.
+        flavor: What it was loaded with.
+        native: The library's own object.
+    """
+
+    def __init__(self, folder: Path, config: ModelConfig, *, flavor: Flavor, native: Any) -> None:
+        self.config = config
+        self.native = native
+        self._folder = folder
+        self._flavor = flavor
+        generic = config.flavors.get(PYTHON_FUNCTION, {})
+        self._default_method = str(generic.get("predict_fn") or "predict")
+
+    @property
+    def signature(self) -> Signature | None:
+        """What it takes and gives, or none."""
+        return self.config.signature
+
+    @property
+    def flavor(self) -> str:
+        """The name of its flavor."""
+        return self._flavor.name
+
+    def input_example(self) -> Batch | None:
+        """Return the rows it was saved with, or ``None``.
+
+        Raises:
+            InvalidRequest: The file is missing or does not fit the signature.
+        """
+        return read_input_example(self._folder, self.config)
+
+    def predict_batch(self, batch: Batch, params: Mapping[str, Any]) -> Prediction:
+        """Answer one batch.
+
+        Args:
+            batch: The rows, conformed to the signature.
+            params: ``predict_method`` names the method to ask; others are ignored, as MLflow does.
+
+        Raises:
+            InvalidRequest: The model has no such method.
+            ModelFailed: It raised on these rows, or gave something that is not one answer a row.
+        """
+        method = self._method(params)
+        try:
+            answer = self._flavor.answer(self.native, batch, method)
+        except StagedoorError:
+            raise
+        except Exception as error:
+            # The text of the exception may quote the caller's rows: its class has to do.
+            raise ModelFailed(
+                f"The model raised {type(error).__name__} in {method!r} on these {batch.rows} rows."
+            ) from error
+        return to_prediction(answer, batch.rows)
+
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """Answer for a user: what the library returns, with the library's own exceptions.
+
+        Args:
+            data: A DataFrame, an array, a list of rows, a list of dicts or a mapping of columns.
+            params: As in ``predict_batch``.
+
+        Raises:
+            InvalidRequest: The model has no such method.
+        """
+        return self._flavor.predict(self.native, data, self._method(params or {}))
+
+    def _method(self, params: Mapping[str, Any]) -> str:
+        method = params.get(PREDICT_METHOD, self._default_method)
+        if not isinstance(method, str):
+            raise InvalidRequest(
+                f"{PREDICT_METHOD!r} must be a text, not {type(method).__name__!r}."
+            )
+        return method
+
+
+def load_folder(folder: Path) -> LoadedModel:
+    """Load a model folder. This may run code of whoever saved it.
+
+    Raises:
+        ResourceMissing: A file is missing.
+        InvalidRequest: A file cannot be read, or needs a module that is not installed.
+        NotImplementedHere: The flavor, format or signature is not one we know.
+    """
+    config = read_model_folder(folder)
+    flavor, options = choose_flavor(config.flavors)
+    _add_code(folder, config)
+    native = flavor.load(folder, options)
+    return LoadedModel(folder, config, flavor=flavor, native=native)
+
+
+def _add_code(folder: Path, config: ModelConfig) -> None:
+    """Make the modules that were saved beside the model importable."""
+    code = config.flavors.get(PYTHON_FUNCTION, {}).get("code")
+    if isinstance(code, str) and (path := str(folder / code)) not in sys.path:
+        sys.path.insert(0, path)

@@ -1,0 +1,123 @@
+"""Names, types and shapes of a model's inputs and outputs, as the MLmodel file writes them. Pure.
+
+``registry.observed`` works a signature out from data.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from tracking.errors import InvalidRequest, NotImplementedHere
+
+COLUMN_TYPES = ("boolean", "integer", "long", "float", "double", "string", "binary", "datetime")
+
+
+class ColumnSpec(Struct, frozen=True, tag_field="kind", tag="column"):
+    """One column of a table.
+
+    Args:
+        type: One of ``COLUMN_TYPES``: integer is int32, long int64, float float32, double float64.
+        name: The column's name, or none for a table without names.
+        required: Whether a request must have it.
+    """
+
+    type: str
+    name: str | None = None
+    required: bool = True
+
+
+class TensorSpec(Struct, frozen=True, tag_field="kind", tag="tensor"):
+    """One tensor.
+
+    Args:
+        dtype: The numpy name of its type, ``float64``.
+        shape: Its shape; -1 is the batch axis.
+        name: Its name when a model takes several.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    name: str | None = None
+
+
+class Signature(Struct, frozen=True):
+    """What a model takes and gives. Columns, or tensors, never both on one side."""
+
+    inputs: tuple[ColumnSpec | TensorSpec, ...] = ()
+    outputs: tuple[ColumnSpec | TensorSpec, ...] = ()
+
+
+class _MLmodelTensor(Struct):
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class _MLmodelSpec(Struct, rename={"tensor_spec": "tensor-spec"}, omit_defaults=True):
+    type: str
+    name: str | None = None
+    tensor_spec: _MLmodelTensor | None = None
+    required: bool | None = None
+    optional: bool | None = None
+
+
+def parse_signature(entry: dict[str, Any]) -> Signature:
+    """Read the ``signature`` entry of an MLmodel file: a mapping whose values are JSON texts.
+
+    Raises:
+        InvalidRequest: It has another shape.
+        NotImplementedHere: A column has a nested type (array, object, map, any).
+    """
+    inputs, outputs = _parse_side(entry.get("inputs")), _parse_side(entry.get("outputs"))
+    return Signature(inputs=inputs, outputs=outputs)
+
+
+def format_signature(signature: Signature) -> dict[str, str | None]:
+    """Write the ``signature`` entry of an MLmodel file."""
+    return {
+        "inputs": _format_side(signature.inputs),
+        "outputs": _format_side(signature.outputs),
+        "params": None,
+    }
+
+
+def _parse_side(text: str | None) -> tuple[ColumnSpec | TensorSpec, ...]:
+    if not text:
+        return ()
+    try:
+        specs = msgspec.json.decode(text, type=list[_MLmodelSpec])
+    except (msgspec.DecodeError, TypeError) as error:
+        raise InvalidRequest(
+            f"The signature in the MLmodel file cannot be read: {error}"
+        ) from error
+    parsed = tuple(_parse_spec(spec) for spec in specs)
+    if len({type(spec) for spec in parsed}) > 1:
+        raise InvalidRequest("The signature mixes columns and tensors: it must hold one kind.")
+    return parsed
+
+
+def _parse_spec(spec: _MLmodelSpec) -> ColumnSpec | TensorSpec:
+    if spec.type == "tensor" and spec.tensor_spec is not None:
+        tensor = spec.tensor_spec
+        return TensorSpec(dtype=tensor.dtype, shape=tensor.shape, name=spec.name)
+    if spec.type not in COLUMN_TYPES:
+        raise NotImplementedHere(
+            f"The signature has a column of type {spec.type!r}: "
+            f"the types understood here are {', '.join(COLUMN_TYPES)}, and tensors."
+        )
+    # MLflow before 2.6 wrote `optional` instead of `required`.
+    required = spec.required if spec.required is not None else not spec.optional
+    return ColumnSpec(type=spec.type, name=spec.name, required=required)
+
+
+def _format_side(specs: tuple[ColumnSpec | TensorSpec, ...]) -> str | None:
+    return msgspec.json.encode([_format_spec(spec) for spec in specs]).decode() if specs else None
+
+
+def _format_spec(spec: ColumnSpec | TensorSpec) -> _MLmodelSpec:
+    match spec:
+        case ColumnSpec():
+            return _MLmodelSpec(type=spec.type, name=spec.name, required=spec.required)
+        case TensorSpec():
+            tensor = _MLmodelTensor(dtype=spec.dtype, shape=spec.shape)
+            return _MLmodelSpec(type="tensor", name=spec.name, tensor_spec=tensor)

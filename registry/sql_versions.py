@@ -1,0 +1,240 @@
+"""The SQL of versions and their tags, within the caller's transaction."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_, update
+
+from registry.changes import ChangeKind, record_change
+from registry.routes import lock_route
+from registry.schema import model_alias, model_version, model_version_tag, registered_model
+from registry.sources import PROXY_SCHEME, find_storage
+from registry.stages import Stage
+from registry.switches import Cause, find_open, supersede
+from registry.wire import CreateVersion, ModelVersion
+from tracking.errors import ResourceMissing
+from tracking.sql_logged_models import note_version, row_of
+from tracking.wire import Tag
+
+Key = tuple[str, int]
+"""A model's name and a version's number."""
+
+_KEYS_PER_QUERY = 5_000
+
+
+def create_version(connection: Connection, request: CreateVersion, cause: Cause) -> int:
+    """Add the next version of a model and return its number.
+
+    Raises:
+        ResourceMissing: There is no such model, or no such logged model.
+    """
+    lock_route(connection, request.name)
+    counted = (
+        update(registered_model)
+        .where(registered_model.c.name == request.name)
+        .values(last_version=registered_model.c.last_version + 1, updated_at=cause.now_ms)
+        .returning(registered_model.c.last_version)
+    )
+    version = int(connection.execute(counted).scalar_one())
+    connection.execute(
+        insert(model_version).values(
+            model=request.name,
+            version=version,
+            stage=Stage.NONE,
+            description=request.description,
+            user_id=cause.actor,
+            source=request.source,
+            storage=find_storage(connection, request.source),
+            run_id=_run_of(connection, request),
+            run_link=request.run_link,
+            model_id=request.model_id,
+            created_at=cause.now_ms,
+            updated_at=cause.now_ms,
+        )
+    )
+    for tag in request.tags:
+        set_tag(connection, (request.name, version), tag)
+    if request.model_id:
+        note_version(connection, request.model_id, request.name, version)
+    record_change(connection, ChangeKind.VERSION, request.name, now_ms=cause.now_ms)
+    return version
+
+
+def read_versions(connection: Connection, keys: Sequence[Key]) -> list[ModelVersion]:
+    """Return these versions in this order, in a fixed number of queries for all."""
+    pair = tuple_(model_version.c.model, model_version.c.version)
+    rows = [
+        row
+        for start in range(0, len(keys), _KEYS_PER_QUERY)
+        for row in connection.execute(
+            select(model_version).where(pair.in_(keys[start : start + _KEYS_PER_QUERY]))
+        )
+    ]
+    models = {model for model, _ in keys}
+    tags, aliases = _tags(connection, models), _aliases(connection, models)
+    found = {
+        (row.model, row.version): _version(
+            row, tags.get((row.model, row.version), []), aliases.get((row.model, row.version), [])
+        )
+        for row in rows
+    }
+    return [found[key] for key in keys if key in found]
+
+
+def read_version(connection: Connection, key: Key) -> ModelVersion:
+    """Return one version.
+
+    Raises:
+        ResourceMissing: There is no such version.
+    """
+    versions = read_versions(connection, [key])
+    if not versions:
+        raise missing_version(key)
+    return versions[0]
+
+
+def newest_by_stage(connection: Connection, models: Iterable[str]) -> dict[str, list[ModelVersion]]:
+    """Return, for each model, the newest version of each stage that has one."""
+    newest = (
+        select(model_version.c.model, func.max(model_version.c.version).label("version"))
+        .where(model_version.c.model.in_(list(models)))
+        .group_by(model_version.c.model, model_version.c.stage)
+        .order_by(model_version.c.model, func.max(model_version.c.version))
+    )
+    keys = [(row.model, row.version) for row in connection.execute(newest)]
+    found: dict[str, list[ModelVersion]] = {}
+    for version in read_versions(connection, keys):
+        found.setdefault(version.name, []).append(version)
+    return found
+
+
+def describe_version(connection: Connection, key: Key, text: str | None, *, now_ms: int) -> None:
+    """Set a version's description.
+
+    Raises:
+        ResourceMissing: There is no such version.
+    """
+    _change(connection, key, description=text, updated_at=now_ms)
+
+
+def delete_version(connection: Connection, key: Key, cause: Cause) -> None:
+    """Delete a version with its tags and aliases; call ``follow`` after.
+
+    Raises:
+        ResourceMissing: There is no such version.
+    """
+    model, version = key
+    lock_route(connection, model)
+    opened = find_open(connection, model)
+    if opened is not None and version in opened.route.versions():
+        supersede(connection, model, cause)
+    of = (model_version.c.model == model, model_version.c.version == version)
+    if connection.execute(delete(model_version).where(*of)).rowcount == 0:
+        raise missing_version(key)
+    record_change(connection, ChangeKind.VERSION, model, now_ms=cause.now_ms)
+
+
+def set_tag(connection: Connection, key: Key, tag: Tag) -> None:
+    """Set or overwrite a tag of a version.
+
+    Raises:
+        ResourceMissing: There is no such version.
+    """
+    require_version(connection, key)
+    delete_tag(connection, key, tag.key)
+    model, version = key
+    connection.execute(
+        insert(model_version_tag).values(model=model, version=version, key=tag.key, value=tag.value)
+    )
+
+
+def delete_tag(connection: Connection, key: Key, tag_key: str) -> None:
+    """Remove a tag of a version, if it is there."""
+    model, version = key
+    table = model_version_tag.c
+    of = (table.model == model, table.version == version, table.key == tag_key)
+    connection.execute(delete(model_version_tag).where(*of))
+
+
+def require_version(connection: Connection, key: Key) -> None:
+    """Check that a version is there.
+
+    Raises:
+        ResourceMissing: It is not.
+    """
+    model, version = key
+    of = (model_version.c.model == model, model_version.c.version == version)
+    if connection.execute(select(model_version.c.version).where(*of)).first() is None:
+        raise missing_version(key)
+
+
+def read_download_uri(connection: Connection, key: Key) -> str:
+    """Return where a version's files are: in our artifact store, or else its source as sent.
+
+    Raises:
+        ResourceMissing: There is no such version.
+    """
+    model, version = key
+    of = (model_version.c.model == model, model_version.c.version == version)
+    row = connection.execute(
+        select(model_version.c.storage, model_version.c.source).where(*of)
+    ).one_or_none()
+    if row is None:
+        raise missing_version(key)
+    return row.source if row.storage is None else f"{PROXY_SCHEME}:/{row.storage}"
+
+
+def missing_version(key: Key) -> ResourceMissing:
+    """Return the error for a version that is not there."""
+    model, version = key
+    return ResourceMissing(f"Model Version (name={model}, version={version}) not found")
+
+
+def _run_of(connection: Connection, request: CreateVersion) -> str | None:
+    """Return the run that a version comes from: that of its logged model, if it has one."""
+    if not request.model_id:
+        return request.run_id
+    return row_of(connection, request.model_id).source_run_id or request.run_id
+
+
+def _change(connection: Connection, key: Key, **values: object) -> None:
+    model, version = key
+    of = (model_version.c.model == model, model_version.c.version == version)
+    if connection.execute(update(model_version).where(*of).values(**values)).rowcount == 0:
+        raise missing_version(key)
+
+
+def _tags(connection: Connection, models: Iterable[str]) -> dict[Key, list[Tag]]:
+    found: dict[Key, list[Tag]] = {}
+    of = model_version_tag.c.model.in_(list(models))
+    for row in connection.execute(select(model_version_tag).where(of)):
+        found.setdefault((row.model, row.version), []).append(Tag(key=row.key, value=row.value))
+    return found
+
+
+def _aliases(connection: Connection, models: Iterable[str]) -> dict[Key, list[str]]:
+    found: dict[Key, list[str]] = {}
+    of = model_alias.c.model.in_(list(models))
+    for row in connection.execute(select(model_alias).where(of).order_by(model_alias.c.alias)):
+        found.setdefault((row.model, row.version), []).append(row.alias)
+    return found
+
+
+def _version(row: Row[Any], tags: list[Tag], aliases: list[str]) -> ModelVersion:
+    return ModelVersion(
+        name=row.model,
+        version=str(row.version),
+        creation_timestamp=row.created_at,
+        last_updated_timestamp=row.updated_at,
+        user_id=row.user_id,
+        current_stage=row.stage,
+        description=row.description,
+        source=row.source,
+        run_id=row.run_id,
+        run_link=row.run_link,
+        model_id=row.model_id,
+        status="READY",
+        status_message=row.refused_why or row.seal_problem,
+        tags=tags,
+        aliases=aliases,
+    )

@@ -1,0 +1,67 @@
+"""Rows on their way into a model, and its answers on the way out: arrays with names.
+
+Both the protocols of the gateway and the process in which a model runs speak in these.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct, field
+from numpy.typing import NDArray
+
+
+class Batch(Struct, frozen=True):
+    """Rows for one call of a model. Immutable.
+
+    Two layouts. *Matrix*: ``arrays`` holds one array of shape (rows, ...) and ``names`` is empty or
+    names its second axis. *Columns*: one array of shape (rows, ...) for each of ``names``; dtypes
+    may differ, text is dtype object.
+
+    Args:
+        names: Column names, in order.
+        arrays: The data, first axis rows, the same length in all.
+        is_matrix: Which layout it is.
+    """
+
+    names: tuple[str, ...]
+    arrays: tuple[NDArray[Any], ...]
+    is_matrix: bool
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return int(self.arrays[0].shape[0]) if self.arrays else 0
+
+
+class Prediction(Struct, frozen=True):
+    """What a model answered for one batch. Immutable.
+
+    Args:
+        names: One name per array; a single unnamed output is called ``output``.
+        arrays: First axis rows; text is dtype object.
+        is_table: The model answered with a table, to be written as records.
+    """
+
+    names: tuple[str, ...]
+    arrays: tuple[NDArray[Any], ...]
+    is_table: bool = False
+
+
+class InferRequest(Struct, frozen=True):
+    """One decoded request.
+
+    Args:
+        batch: Its rows.
+        params: What the caller asks of the model besides rows.
+        request_id: The caller's own id, to be echoed.
+        outputs: Names of the outputs wanted; empty means all.
+        routing_key: A sticky key found in the body, or none.
+        allows_null: Whether the answer may say ``null`` for a number that is not finite.
+    """
+
+    batch: Batch
+    params: Mapping[str, Any] = field(default_factory=dict)
+    request_id: str | None = None
+    outputs: tuple[str, ...] = ()
+    routing_key: str | None = None
+    allows_null: bool = False
