@@ -1,0 +1,1 @@
+"""The server: serving models, and changing which one is served."""

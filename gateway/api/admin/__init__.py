@@ -1,0 +1,1 @@
+"""The control plane that is ours: promotion, rollback, traffic, status."""

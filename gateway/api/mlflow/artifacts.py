@@ -1,0 +1,149 @@
+"""Artifacts: of runs by their run's root, and the proxy through which clients keep them here.
+
+Handlers run in the thread pool. An upload runs on the event loop and hands its pieces to a thread
+of its own kind, so that slow uploads never take the threads of other requests; nothing is visible
+before all of it is on the disk.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from mimetypes import guess_type
+from typing import Any
+from urllib.parse import quote
+
+import anyio
+from anyio import from_thread, to_thread
+from litestar import Request, Response, delete, get, put
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, SkipValidation
+from litestar.response import Stream
+
+from gateway.api.dependencies import Artifacts, Tracking
+from gateway.auth.policy import Permission
+from tracking.artifacts import ArtifactStore
+from tracking.errors import ResourceConflict
+from tracking.paths import check_path, join_path, parse_path, proxied_path
+from tracking.wire import ArtifactListing, FileInfo, FolderListing, Nothing
+
+_PROXY = "/api/2.0/mlflow-artifacts/artifacts"
+_READ = {"permission": Permission.READ}
+_LOG = {"permission": Permission.LOG}
+_MARK = "/mlflow-artifacts/artifacts/"
+_MOST_UPLOADS = 32
+
+AnyRequest = Request[Any, Any, Any]
+Sealed = NamedDependency[SkipValidation[Callable[[str], bool]]]
+
+
+@get("/api/2.0/mlflow/artifacts/list", sync_to_thread=True, opt=_READ)
+def list_run_artifacts(
+    tracking: Tracking,
+    artifacts: Artifacts,
+    run_id: FromQuery[str] = "",
+    run_uuid: FromQuery[str] = "",
+    path: FromQuery[str] = "",
+) -> ArtifactListing:
+    """Return what is directly in a folder of a run, by paths from the run's root."""
+    root_uri = tracking.run(run_id or run_uuid).info.artifact_uri
+    folder = check_path(path) if path else ""
+    entries = artifacts.list(join_path(proxied_path(root_uri), folder))
+    files = [
+        FileInfo(path=join_path(folder, e.path), is_dir=e.is_dir, file_size=e.file_size)
+        for e in entries
+    ]
+    return ArtifactListing(root_uri=root_uri, files=files)
+
+
+@get(_PROXY, sync_to_thread=True, opt=_READ)
+def list_folder(artifacts: Artifacts, path: FromQuery[str] = "") -> FolderListing:
+    """Return what is directly in a folder, by base name; nothing for a file or no folder."""
+    return FolderListing(files=artifacts.list(path))
+
+
+@get(f"{_PROXY}/{{path:path}}", sync_to_thread=True, opt=_READ)
+def download_artifact(request: AnyRequest, artifacts: Artifacts) -> Stream:
+    """Send a file, for keeping and not for showing."""
+    asked = _asked(request)
+    size = artifacts.size(asked)
+    name = asked.rpartition("/")[2]
+    return Stream(
+        artifacts.get(asked),
+        media_type=guess_type(name)[0] or "application/octet-stream",
+        headers={
+            "Content-Length": str(size),
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
+            "Content-Security-Policy": "sandbox",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+@put(f"{_PROXY}/{{path:path}}", status_code=200, opt=_LOG, request_max_body_size=None)
+async def upload_artifact(
+    request: AnyRequest, artifacts: Artifacts, sealed: Sealed
+) -> Response[bytes]:
+    """Keep the body as a file, whole or not at all."""
+    keep = partial(_keep, artifacts, sealed, _asked(request), request.stream())
+    await to_thread.run_sync(keep, limiter=_uploads(request))
+    return Response(b"", status_code=200)
+
+
+@delete(f"{_PROXY}/{{path:path}}", status_code=200, sync_to_thread=True, opt=_LOG)
+def delete_artifact(request: AnyRequest, artifacts: Artifacts, sealed: Sealed) -> Nothing:
+    """Remove a file, or a folder with all that is in it."""
+    asked = _asked(request)
+    _require_open(asked, sealed)
+    artifacts.delete(asked)
+    return Nothing()
+
+
+def _asked(request: AnyRequest) -> str:
+    """Return the path that was asked for, from the bytes as they came.
+
+    Routing has merged slashes and decoded escapes; the one path function must see them.
+    """
+    raw: bytes = request.scope["raw_path"]
+    return parse_path(raw.decode("latin-1").partition(_MARK)[2])
+
+
+def _require_open(path: str, sealed: Callable[[str], bool]) -> None:
+    if sealed(path):
+        raise ResourceConflict(
+            f"The path {path!r} is sealed: a registered version refers to it. Use another path,"
+            " or delete the version first."
+        )
+
+
+def _keep(
+    artifacts: ArtifactStore, sealed: Callable[[str], bool], path: str, body: AsyncIterator[bytes]
+) -> None:
+    _require_open(path, sealed)
+    artifacts.put(path, _pieces(body))
+
+
+def _pieces(body: AsyncIterator[bytes]) -> Iterator[bytes]:
+    """Fetch the pieces of a body from the event loop, one when the last is written."""
+    while (piece := from_thread.run(_next_piece, body)) is not None:
+        yield piece
+
+
+async def _next_piece(body: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(body, None)
+
+
+def _uploads(request: AnyRequest) -> anyio.CapacityLimiter:
+    """Return the limit of uploads at a time, made on the loop that it belongs to."""
+    state = request.app.state
+    if "uploads" not in state:
+        state["uploads"] = anyio.CapacityLimiter(_MOST_UPLOADS)
+    limiter: anyio.CapacityLimiter = state["uploads"]
+    return limiter
+
+
+HANDLERS = [
+    list_run_artifacts,
+    list_folder,
+    download_artifact,
+    upload_artifact,
+    delete_artifact,
+]

@@ -1,0 +1,292 @@
+"""Where everything of a worker is wired: the one module that knows all the others.
+
+``run_worker`` is what the supervisor runs in each forked child; it blocks until SIGTERM.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from litestar import Litestar, Request, Router
+from litestar.di import Provide
+
+from gateway.api import health, metrics
+from gateway.api.admin import models as admin_models
+from gateway.api.health import Readiness
+from gateway.api.mlflow import artifacts as artifact_handlers
+from gateway.api.mlflow import (
+    experiments,
+    logged_models,
+    model_versions,
+    registered_models,
+    runs,
+    server_info,
+)
+from gateway.api.mlflow import metrics as metric_handlers
+from gateway.api.mlflow.decoding import mlflow_router
+from gateway.api.permissions import RoutePermissions, check_permissions
+from gateway.api.refusals import EXCEPTION_HANDLERS
+from gateway.api.schema import StructSchemas, openapi_config
+from gateway.auth.door import Door
+from gateway.auth.hosts import host_policy
+from gateway.auth.tokens import TokenBook
+from gateway.delivery.presence import read_liveness, row_of
+from gateway.delivery.promoter import Promoter
+from gateway.delivery.reconciler import Reconciler
+from gateway.dispatch import App, Dispatch
+from gateway.http_protocol import DoorConfig, DoorServer
+from gateway.opening import Opening
+from gateway.predict import Place, Predict
+from gateway.routing.table import RouteTable
+from gateway.serving.cache import Cache
+from gateway.serving.launch import RunnerLimits
+from gateway.serving.loader import Loader
+from gateway.serving.manager import Manager
+from gateway.serving.observing import StateMetrics
+from gateway.serving.policy import Retention
+from gateway.settings import Settings
+from gateway.worker import WorkerIdentity
+from registry.ledger import RouteLedger
+from registry.references import parse_model_uri
+from registry.sealing import is_sealed, read_manifest, seal_version
+from registry.sql_store import SqlRegistryStore
+from tracking.artifacts import open_artifacts
+from tracking.clock import now_ms
+from tracking.database import open_database
+from tracking.sql_store import SqlTrackingStore
+
+ADMIN_HANDLERS = admin_models.HANDLERS
+"""Promotion and traffic: our own routes, each with its permission."""
+
+SERVER_HANDLERS = [*health.HANDLERS, *metrics.HANDLERS]
+"""What the server says of itself."""
+
+MLFLOW_HANDLERS = [
+    *experiments.HANDLERS,
+    *runs.HANDLERS,
+    *metric_handlers.HANDLERS,
+    *artifact_handlers.HANDLERS,
+    *logged_models.HANDLERS,
+    *server_info.HANDLERS,
+    *registered_models.HANDLERS,
+    *model_versions.HANDLERS,
+]
+"""The routes that MLflow's clients call, each with its permission."""
+
+LOCAL_NAME = "local"
+"""Who acts when auth is off."""
+
+
+class Worker:
+    """One worker's parts, and how they start and stop. Made in the forked child, before its loop.
+
+    Args:
+        settings: The server's.
+        identity: Who this worker is.
+    """
+
+    def __init__(self, settings: Settings, identity: WorkerIdentity) -> None:
+        self.settings = settings
+        self.identity = identity
+        self.is_draining = False
+        self.table = RouteTable()
+        self.database = open_database(settings.storage.backend_store_uri)
+        self.artifacts = open_artifacts(settings.storage.artifacts_destination)
+        self.tracking = SqlTrackingStore(
+            self.database, default_artifact_root=settings.storage.default_artifact_root
+        )
+        self.registry = SqlRegistryStore(
+            self.database,
+            seal=self._seal,
+            actor=LOCAL_NAME,
+            switch_timeout_s=settings.registry.switch_timeout_s,
+        )
+        self.ledger = RouteLedger(
+            self.database, switch_timeout_s=settings.registry.switch_timeout_s
+        )
+        self.state_metrics = StateMetrics()
+        self.manager = self._make_manager()
+        self.reconciler = Reconciler(
+            self.ledger,
+            self.manager,
+            identity,
+            self._publish,
+            on_serving=self._on_serving,
+            poll_interval_s=settings.registry.poll_interval_ms / 1000,
+        )
+        self.delivery = Promoter(
+            self.database,
+            self.ledger,
+            wake=self.reconciler.wake,
+            read_live=self._read_live,
+            seal=self._seal,
+            switch_timeout_s=settings.registry.switch_timeout_s,
+        )
+        self.opening = Opening(self._make_predict(), patience_s=settings.serving.load_timeout_s)
+        self.tokens = TokenBook(self.database) if settings.auth.enabled else None
+
+    def application(self) -> Dispatch:
+        """Return the callable that the HTTP server runs."""
+        control = make_control(self)
+        check_permissions(control)
+        door = Door(
+            hosts=host_policy(self.settings.server.host, self.settings.server.allowed_hosts),
+            callers=self.tokens,
+            max_body_bytes=self.settings.serving.max_body_bytes,
+            max_upload_bytes=self.settings.limits.max_upload_bytes,
+        )
+        return Dispatch(
+            self.opening,
+            cast("App", control),
+            door,
+            permission_of=RoutePermissions(control),
+            worker_id=self.identity.id,
+            static_prefix=self.settings.server.static_prefix,
+        )
+
+    @asynccontextmanager
+    async def lifespan(self, _app: Litestar) -> AsyncIterator[None]:
+        """Start what runs beside the requests, and stop it after the last one.
+
+        A worker that joins others accepts nothing before it has loaded what is committed; the first
+        one accepts at once, and says that it is not ready.
+        """
+        self.manager.start()
+        self.opening.start()
+        if self.tokens is not None:
+            self.tokens.start()
+        joins_others = self._others_serve()
+        self.reconciler.start()
+        if joins_others:
+            patience_s = self.settings.registry.switch_timeout_s
+            await asyncio.to_thread(self.reconciler.wait_until_serving, patience_s)
+        yield
+        if self.tokens is not None:
+            self.tokens.close()
+        await asyncio.to_thread(self.reconciler.stop)
+        await self.manager.close(drain_timeout_s=self.settings.serving.drain_timeout_s)
+        self.database.close()
+
+    def readiness(self) -> Readiness:
+        """Say whether this worker should get traffic."""
+        if self.is_draining:
+            return Readiness(is_ready=False, reason="draining")
+        if not self.reconciler.is_serving:
+            return Readiness(is_ready=False, reason="loading what is committed")
+        return Readiness(is_ready=True)
+
+    def drain(self) -> None:
+        """Note that this worker is about to stop; called from a signal handler."""
+        self.is_draining = True
+
+    def is_sealed(self, path: str) -> bool:
+        """Say whether a path belongs to a sealed version, and is closed to writes."""
+        with self.database.read() as connection:
+            return is_sealed(connection, path)
+
+    def _make_manager(self) -> Manager:
+        serving = self.settings.serving
+        cache_dir = Path(self.settings.storage.cache_dir).expanduser()
+        cache = Cache(cache_dir / "models", self.artifacts, find_manifest=self._find_manifest)
+        limits = RunnerLimits(
+            load_timeout_s=serving.load_timeout_s,
+            predict_timeout_s=serving.predict_timeout_s,
+            max_batch_rows=serving.max_batch_rows,
+            warm_calls=serving.warmup_requests,
+        )
+        loader = Loader(cache, limits, cache_dir / "scratch")
+        retention = Retention(window_s=serving.rollback_window_s)
+        return Manager(loader, self._on_change, retention=retention)
+
+    def _make_predict(self) -> Predict:
+        default = self.settings.server.default_model
+        return Predict(
+            lambda: self.table,
+            self.manager,
+            self.reconciler.demand.ask,
+            lambda: self.readiness().reason,
+            Place(
+                worker=self.identity.id,
+                default=parse_model_uri(default) if default else None,
+                load_timeout_s=self.settings.serving.load_timeout_s,
+            ),
+        )
+
+    def _on_serving(self) -> None:
+        self.opening.open()
+
+    def _on_change(self) -> None:
+        self.state_metrics.follow(self.manager.view())
+        self.reconciler.wake()
+
+    def _publish(self, table: RouteTable) -> None:
+        self.table = table
+
+    def _seal(self, model: str, version: int) -> None:
+        seal_version(self.database, self.artifacts, model, version)
+
+    def _find_manifest(self, key: Any) -> Any:
+        with self.database.read() as connection:
+            return read_manifest(connection, key)
+
+    def _read_live(self) -> Callable[..., bool]:
+        mine = row_of(self.identity, now_ms=now_ms())
+        return read_liveness(mine, self.identity.run_dir, now_ms=now_ms())
+
+    def _others_serve(self) -> bool:
+        return self.ledger.has_serving(self._read_live())
+
+
+def make_control(worker: Worker) -> Litestar:
+    """Return the control plane, with what its handlers ask for by name."""
+    return Litestar(
+        # In a router: given one by one, handlers of one path are registered once for each that
+        # follows, and Litestar wraps a sync one anew each time.
+        [
+            Router("/", route_handlers=ADMIN_HANDLERS, tags=["routes of models"]),
+            Router("/", route_handlers=SERVER_HANDLERS, tags=["server"]),
+            mlflow_router(MLFLOW_HANDLERS),
+        ],
+        dependencies={
+            "tracking": _given(worker.tracking),
+            "artifacts": _given(worker.artifacts),
+            "sealed": _given(worker.is_sealed),
+            "readiness": _given(worker.readiness),
+            "settings": _given(worker.settings),
+            "delivery": _given(worker.delivery),
+            "actor": Provide(_actor, sync_to_thread=False),
+            "registry": Provide(_registry_of(worker), sync_to_thread=False),
+        },
+        lifespan=[worker.lifespan],
+        exception_handlers=EXCEPTION_HANDLERS,
+        openapi_config=openapi_config(),
+        plugins=[StructSchemas()],
+        request_max_body_size=None,
+        logging_config=None,
+    )
+
+
+def run_worker(settings: Settings, listening: socket.socket, identity: WorkerIdentity) -> None:
+    """Serve until SIGTERM. Called by the supervisor, in the child."""
+    worker = Worker(settings, identity)
+    server = DoorServer(DoorConfig(worker.application(), settings), on_drain=worker.drain)
+    server.run(sockets=[listening])
+
+
+def _given(value: Any) -> Provide:
+    return Provide(lambda: value, sync_to_thread=False)
+
+
+def _actor(request: Request[Any, Any, Any]) -> str:
+    principal = request.scope["state"].get("principal")
+    return LOCAL_NAME if principal is None else str(principal.name)
+
+
+def _registry_of(worker: Worker) -> Callable[[Any], SqlRegistryStore]:
+    def registry(request: Request[Any, Any, Any]) -> SqlRegistryStore:
+        return worker.registry.acting_as(_actor(request))
+
+    return registry

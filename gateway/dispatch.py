@@ -1,0 +1,209 @@
+"""The outermost ASGI callable: every request gets an id, passes the door, and goes one of two ways.
+
+uvicorn calls it on the event loop. Predict paths go straight to ``gateway.predict``, everything
+else to Litestar. Both find ``request_id`` and ``principal`` in ``scope["state"]``.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from gateway import logs
+from gateway.auth.door import Door, Head, PermissionOf, check_body_size, read_head
+from gateway.auth.policy import Permission
+from gateway.errors import Refusal, render
+from gateway.protocols import v2_rest
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_PREDICT_PREFIXES = (b"/models/", b"/v1/models/", b"/v2/", b"/endpoints/")
+_PREDICT_PATHS = frozenset({b"/v2", b"/invocations", b"/ping"})
+_OPEN_PREDICT_PATHS = frozenset({b"/ping", b"/v2/health/live", b"/v2/health/ready"})
+_QUIET_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
+_REWRITES = (("/ajax-api/", "/api/"), ("/api/2.0/preview/", "/api/2.0/"))
+_SERVER_ERROR = 500
+_LOG = logging.getLogger("stagedoor.requests")
+
+
+class Dispatch:
+    """The door, and behind it predict and the control plane. Event loop only.
+
+    Args:
+        predict: Answers predict paths, with its own headers.
+        control: Litestar; it also gets the lifespan.
+        door: Who may come in.
+        permission_of: What each control route asks for.
+        worker_id: Told in every answer of the control plane.
+        static_prefix: What a proxy in front leaves on paths, ``/mlops``, or an empty text.
+    """
+
+    def __init__(
+        self,
+        predict: App,
+        control: App,
+        door: Door,
+        *,
+        permission_of: PermissionOf,
+        worker_id: str,
+        static_prefix: str = "",
+    ) -> None:
+        self._predict = predict
+        self._control = control
+        self._door = door
+        self._permission_of = permission_of
+        self._worker_header = (b"stagedoor-worker", worker_id.encode())
+        prefix = static_prefix.rstrip("/")
+        self._rewrites = ((f"{prefix}/", "/"), *_REWRITES) if prefix else _REWRITES
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the lifespan."""
+        if scope["type"] == "lifespan":
+            await self._control(scope, receive, send)
+            return
+        rewrite(scope, self._rewrites)
+        request_id = new_request_id(time.time_ns() // 1_000_000, os.urandom(10))
+        scope.setdefault("state", {})["request_id"] = request_id
+        logs.request_id.set(request_id)
+        if is_predict_path(scope["raw_path"]):
+            await self._serve_predict(scope, receive, send)
+        else:
+            await self._serve_control(scope, receive, send)
+
+    async def _serve_predict(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_open = scope["raw_path"] in _OPEN_PREDICT_PATHS
+        permission = Permission.OPEN if is_open else Permission.PREDICT
+        try:
+            receive = await self._admitted(scope, receive, permission)
+            await self._predict(scope, receive, send)
+        except Exception as error:  # noqa: BLE001 - the outermost frame: nothing leaves it raw
+            refusal = render(error, scope["state"]["request_id"])
+            identity = [(b"stagedoor-request-id", refusal.request_id.encode()), self._worker_header]
+            await _refuse(scope, send, refusal, identity)
+
+    async def _serve_control(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started_s = time.perf_counter()
+        answer = _Answer(send, scope["state"]["request_id"], self._worker_header)
+        try:
+            permission = self._permission_of(scope["method"], scope["path"])
+            receive = await self._admitted(scope, receive, permission)
+            await self._control(scope, receive, answer)
+        except Exception as error:
+            if answer.status:
+                raise
+            await _refuse(scope, answer, render(error, answer.request_id), [])
+        finally:
+            _log(scope, answer.status, time.perf_counter() - started_s)
+
+    async def _admitted(
+        self, scope: Scope, receive: Receive, permission: Permission | None
+    ) -> Receive:
+        """Let a request through the door, and return what its body is received by."""
+        head = read_head(scope["headers"])
+        scope["state"]["principal"] = await self._door.admit(scope, head, permission)
+        return _capped(receive, head, self._door.body_limit(scope))
+
+
+class _Answer:
+    """Sends a control answer with the headers that all have, and remembers its status."""
+
+    def __init__(self, send: Send, request_id: str, worker_header: tuple[bytes, bytes]) -> None:
+        self._send = send
+        self.request_id = request_id
+        self.status = 0
+        self._headers = [
+            (b"stagedoor-request-id", request_id.encode()),
+            worker_header,
+            (b"x-content-type-options", b"nosniff"),
+        ]
+
+    async def __call__(self, message: Message) -> None:
+        """Send one message."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), *self._headers]
+        await self._send(message)
+
+
+def is_predict_path(raw_path: bytes) -> bool:
+    """Decide whether a path is answered by ``gateway.predict``, by the bytes as they came."""
+    return raw_path.startswith(_PREDICT_PREFIXES) or raw_path in _PREDICT_PATHS
+
+
+def new_request_id(now_ms: int, noise: bytes) -> str:
+    """Return a UUID of version 7.
+
+    Args:
+        now_ms: The time.
+        noise: 10 random bytes.
+    """
+    chance = int.from_bytes(noise, "big")
+    high = (now_ms & (2**48 - 1)) << 80 | 0x7 << 76 | (chance >> 68) << 64
+    digits = f"{high | 0b10 << 62 | chance & (2**62 - 1):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def rewrite(scope: Scope, rewrites: tuple[tuple[str, str], ...]) -> None:
+    """Give the paths that are other names of ours their one name, in place.
+
+    Only what the raw path spells out is rewritten, so that both forms of the path stay one.
+    """
+    for alias, name in rewrites:
+        if scope["raw_path"].startswith(alias.encode()):
+            scope["raw_path"] = name.encode() + scope["raw_path"][len(alias) :]
+            scope["path"] = name + scope["path"][len(alias) :]
+
+
+def _capped(receive: Receive, head: Head, limit_bytes: int) -> Receive:
+    """Return ``receive`` with a cap; a told length was checked, and the parser holds it to that."""
+    if head.length >= 0:
+        return receive
+    seen_bytes = 0
+
+    async def receive_capped() -> Message:
+        nonlocal seen_bytes
+        message = await receive()
+        seen_bytes += len(message.get("body", b""))
+        check_body_size(seen_bytes, limit_bytes)
+        return message
+
+    return receive_capped
+
+
+async def _refuse(
+    scope: Scope, send: Send, refusal: Refusal, identity: list[tuple[bytes, bytes]]
+) -> None:
+    body = refusal.body()
+    if scope["raw_path"].startswith(b"/v2"):
+        body = v2_rest.render_error(
+            refusal.status, refusal.code, refusal.message, refusal.request_id
+        )
+    headers = [
+        *identity,
+        *refusal.headers(),
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _log(scope: Scope, status: int, duration_s: float) -> None:
+    level = logging.INFO
+    if scope["path"] in _QUIET_PATHS:
+        level = logging.DEBUG  # a probe that is told to wait is no error
+    elif status >= _SERVER_ERROR or not status:
+        level = logging.ERROR
+    _LOG.log(
+        level,
+        "%s %s %d",
+        scope["method"],
+        scope["path"],
+        status,
+        extra={"duration_ms": round(duration_s * 1000, 1)},
+    )

@@ -1,0 +1,87 @@
+"""What stands ready before the first worker is forked: the run folder, and the database.
+
+Called by the supervisor. The database is prepared in a child of its own, so that the supervisor
+never holds a connection or a thread.
+"""
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway.settings import Settings, prepare_metrics_folder, run_folder
+from gateway.worker import hold_liveness, is_locked, sweep_dead
+from tracking.errors import StagedoorError, Unavailable
+
+_METRICS_PREFIX = "metrics-"
+_OWNER_FILE = "owner"
+_LOG = logging.getLogger("stagedoor.preparation")
+
+
+@contextmanager
+def prepared_run_folder(settings: Settings) -> Iterator[Path]:
+    """Create the folder of this host's workers, with a place for this server's metrics.
+
+    What is left of them is removed at the end.
+    """
+    run_dir = run_folder(settings).absolute()
+    run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    sweep_run_folder(run_dir)
+    metrics_dir = run_dir / f"{_METRICS_PREFIX}{os.getpid()}"
+    prepare_metrics_folder(metrics_dir)
+    owner = hold_liveness(metrics_dir / _OWNER_FILE)
+    try:
+        yield run_dir
+    finally:
+        os.close(owner)
+        sweep_run_folder(run_dir)
+
+
+def sweep_run_folder(run_dir: Path) -> None:
+    """Remove what workers and servers that are gone have left behind."""
+    sweep_dead(run_dir)
+    for folder in run_dir.glob(f"{_METRICS_PREFIX}*"):
+        if not is_locked(folder / _OWNER_FILE):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def prepare_database(settings: Settings) -> None:
+    """Create the database if it is new, and the admin token at the first start with auth.
+
+    Raises:
+        SchemaOutdated: It is older than this program; the message names the command to run.
+    """
+    from gateway.auth.tokens import announce_admin_token  # noqa: PLC0415 - not in the parent
+    from registry.transitions import set_single_production  # noqa: PLC0415 - not in the parent
+    from tracking.database import open_database  # noqa: PLC0415 - not in the parent
+
+    database = open_database(settings.storage.backend_store_uri)
+    try:
+        single = settings.registry.single_production
+        database.write(lambda connection: set_single_production(connection, single=single))
+        if settings.auth.enabled:
+            announce_admin_token(database)
+    finally:
+        database.close()
+
+
+def start_preparing(settings: Settings) -> int:
+    """Prepare the database in a child, so that this process never holds a connection or thread."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        prepare_database(settings)
+        code = 0
+    except Unavailable as error:
+        _LOG.warning("starting without the database: %s", error)
+        code = 0
+    except StagedoorError as error:
+        _LOG.error("%s", error)
+    except BaseException:  # noqa: BLE001 - the last frame of this process
+        _LOG.exception("the database cannot be prepared")
+    finally:
+        os._exit(code)

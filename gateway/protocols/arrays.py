@@ -1,0 +1,97 @@
+"""Named arrays of a declared type to a ``Batch`` that fits the signature. Pure.
+
+Called by ``v2_rest.py``. Types widen where no value can change (FP32 to double, INT32 to long);
+anything else is refused.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.protocols.conform import check_names, stack
+from gateway.protocols.datatypes import datatype_of
+from gateway.protocols.elements import Element, Kind, convert
+from gateway.protocols.plan import Plan
+from gateway.protocols.refusals import in_column, mismatch, shown
+from gateway.protocols.tensors import check_shape, combined, single
+from registry.tensors import Batch
+from tracking.errors import InputMismatch
+
+_ROWS, _ROWS_OF_ONE = 1, 2
+
+
+def conform_arrays(arrays: Mapping[str, NDArray[Any]], plan: Plan) -> Batch:
+    """Turn named arrays into a batch.
+
+    Args:
+        arrays: Each with rows on its first axis; for a table one per column, of shape (rows,) or
+            (rows, 1), or all of it as one array of shape (rows, columns).
+        plan: What the model takes.
+
+    Raises:
+        InputMismatch: Names, shapes or types do not fit.
+    """
+    if plan.columns:
+        return _table(arrays, plan)
+    if plan.tensors:
+        return _tensors(arrays, plan)
+    return combined(list(arrays), list(arrays.values()))
+
+
+def _table(arrays: Mapping[str, NDArray[Any]], plan: Plan) -> Batch:
+    first_name, first = next(iter(arrays.items()))
+    if len(arrays) == 1 and plan.matrix is not None and first.shape[1:] == (plan.width,):
+        matrix = _cast(first, plan.columns[0].element, first_name)
+        return Batch(plan.names, (matrix,), is_matrix=True)
+    check_names(list(arrays), plan)
+    given = [column for column in plan.columns if column.name in arrays]
+    made = [_cast(_flat(arrays[c.name], c.name), c.element, c.name) for c in given]
+    for column, array in zip(given, made, strict=True):
+        if len(array) != len(made[0]):
+            want = f"{len(made[0])} rows as in {shown(given[0].name)}"
+            raise mismatch(f"Input {shown(column.name)}", want, str(len(array)))
+    return stack(given, made, is_named=bool(plan.names))
+
+
+def _tensors(arrays: Mapping[str, NDArray[Any]], plan: Plan) -> Batch:
+    if len(plan.tensors) == len(arrays) == 1:
+        arrays = {plan.tensors[0].name: next(iter(arrays.values()))}
+    check_names(list(arrays), plan)
+    made = []
+    for tensor in plan.tensors:
+        array = arrays[tensor.name]
+        check_shape(array.shape, tensor)
+        made.append(_cast(array, tensor.element, tensor.name))
+    if len(made) == 1:
+        return single(made[0])
+    return combined([tensor.name for tensor in plan.tensors], made)
+
+
+def _flat(array: NDArray[Any], name: str) -> NDArray[Any]:
+    is_column = array.ndim == _ROWS or (array.ndim == _ROWS_OF_ONE and array.shape[1] == 1)
+    if not is_column:
+        got = f"shape {list(array.shape)}"
+        raise mismatch(f"Input {shown(name)}", "shape [rows] or [rows, 1]", got)
+    return array.reshape(-1)
+
+
+def _cast(array: NDArray[Any], element: Element, name: str) -> NDArray[Any]:
+    if array.dtype == element.dtype and element.kind is not Kind.BINARY:
+        return array
+    if element.kind in (Kind.BINARY, Kind.DATETIME) and array.dtype.kind == "O":
+        return convert(array.ravel().tolist(), element, in_column(name)).reshape(array.shape)
+    if _widens(array.dtype, element):
+        return array.astype(element.dtype)
+    raise _wrong_type(array.dtype, element, name)
+
+
+def _widens(dtype: np.dtype[Any], element: Element) -> bool:
+    is_number = dtype.kind in "iuf" and element.kind in (Kind.FLOATING, Kind.INTEGER)
+    return is_number and np.can_cast(dtype, element.dtype, "safe")
+
+
+def _wrong_type(dtype: np.dtype[Any], element: Element, name: str) -> InputMismatch:
+    want = f"{datatype_of(element.dtype)} ({element.label})"
+    return mismatch(f"Input {shown(name)}", want, datatype_of(dtype))

@@ -1,0 +1,240 @@
+"""Method and raw path of a predict request to ``Call``. Pure; the table of predict routes.
+
+Called by ``gateway/predict.py`` before anything else is known; ``PREDICT_ROUTES`` is also what the
+permission sweep and the OpenAPI document read. Next hop: the protocol's own ``decode``.
+"""
+
+import re
+from enum import StrEnum
+from functools import lru_cache
+from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
+
+from gateway.auth.policy import Permission
+from registry.references import ByAlias, Live, Ref, parse_ref
+from tracking.errors import EndpointMissing, InvalidRequest, MethodRefused
+
+
+class ProtocolName(StrEnum):
+    """Which shape bodies, answers and errors have."""
+
+    MLFLOW = "mlflow"
+    """MLflow scoring: ``/invocations``."""
+    V2 = "v2"
+    """Open Inference Protocol, version 2, over REST."""
+
+
+class Action(StrEnum):
+    """What a call asks for."""
+
+    INFER = "infer"
+    """Rows in, answers out."""
+    METADATA = "metadata"
+    """Names, types and shapes of a model."""
+    READY = "ready"
+    """Whether a model can answer now."""
+    SERVER_METADATA = "server_metadata"
+    """Name, version and extensions of the server."""
+    SERVER_LIVE = "server_live"
+    """Whether the process turns."""
+    SERVER_READY = "server_ready"
+    """Whether all that is required can answer."""
+    PING = "ping"
+    """MLflow's health check of a scoring server."""
+
+
+class Call(Struct, frozen=True, gc=False):
+    """What one predict request asks for. Immutable.
+
+    Args:
+        protocol: How to decode, encode and refuse.
+        action: What it asks for.
+        permission: What the caller must hold.
+        model: The model's name; ``None`` is the server's default model, or no model at all.
+        ref: Which of its versions.
+    """
+
+    protocol: ProtocolName
+    action: Action
+    permission: Permission
+    model: str | None = None
+    ref: Ref = Live()
+
+
+class PredictRoute(Struct, frozen=True):
+    """One row of the table: a path, who may call it, and what it does.
+
+    Args:
+        pattern: The path, with ``{model}``, ``{ref}`` and ``{alias}`` for one segment each.
+        methods: The methods it answers to.
+        permission: What the caller must hold.
+        protocol: The protocol it speaks.
+        action: What it does.
+        summary: One line for the OpenAPI document.
+    """
+
+    pattern: str
+    methods: tuple[str, ...]
+    permission: Permission
+    protocol: ProtocolName
+    action: Action
+    summary: str
+
+
+_POST = ("POST",)
+_GET = ("GET", "HEAD")
+_MLFLOW, _V2 = ProtocolName.MLFLOW, ProtocolName.V2
+_OPEN, _PREDICT = Permission.OPEN, Permission.PREDICT
+
+PREDICT_ROUTES: tuple[PredictRoute, ...] = (
+    PredictRoute(
+        "/models/{model}@{alias}/invocations", _POST, _PREDICT, _MLFLOW, Action.INFER,
+        "Predict with the version an alias points at.",
+    ),
+    PredictRoute(
+        "/models/{model}/invocations", _POST, _PREDICT, _MLFLOW, Action.INFER,
+        "Predict with Production, or with its split.",
+    ),
+    PredictRoute(
+        "/models/{model}/{ref}/invocations", _POST, _PREDICT, _MLFLOW, Action.INFER,
+        "Predict with a version number, a stage, 'latest', or '@alias'.",
+    ),
+    PredictRoute(
+        "/invocations", _POST, _PREDICT, _MLFLOW, Action.INFER,
+        "Predict with the server's default model.",
+    ),
+    PredictRoute(
+        "/ping", _GET, _OPEN, _MLFLOW, Action.PING, "Health of a scoring server.",
+    ),
+    PredictRoute(
+        "/v2", _GET, _PREDICT, _V2, Action.SERVER_METADATA, "Name and version of the server.",
+    ),
+    PredictRoute(
+        "/v2/health/live", _GET, _OPEN, _V2, Action.SERVER_LIVE, "Whether the server turns.",
+    ),
+    PredictRoute(
+        "/v2/health/ready", _GET, _OPEN, _V2, Action.SERVER_READY, "Whether it can answer.",
+    ),
+    PredictRoute(
+        "/v2/models/{model}", _GET, _PREDICT, _V2, Action.METADATA,
+        "Inputs and outputs of a model.",
+    ),
+    PredictRoute(
+        "/v2/models/{model}/versions/{ref}", _GET, _PREDICT, _V2, Action.METADATA,
+        "Inputs and outputs of one version.",
+    ),
+    PredictRoute(
+        "/v2/models/{model}/ready", _GET, _PREDICT, _V2, Action.READY,
+        "Whether a model can answer now.",
+    ),
+    PredictRoute(
+        "/v2/models/{model}/versions/{ref}/ready", _GET, _PREDICT, _V2, Action.READY,
+        "Whether one version can answer now.",
+    ),
+    PredictRoute(
+        "/v2/models/{model}/infer", _POST, _PREDICT, _V2, Action.INFER,
+        "Predict with Production, or with its split.",
+    ),
+    PredictRoute(
+        "/v2/models/{model}/versions/{ref}/infer", _POST, _PREDICT, _V2, Action.INFER,
+        "Predict with a version number, a stage, 'latest', or '@alias'.",
+    ),
+)  # fmt: skip
+
+_CACHED_CALLS = 1024
+_CACHED_PATH_BYTES = 512
+
+
+def parse_call(method: str, raw_path: bytes) -> Call:
+    """Read what a predict request asks for from its head.
+
+    Args:
+        method: The HTTP method, upper case.
+        raw_path: The path as it came, still percent-encoded, without the query.
+
+    Raises:
+        EndpointMissing: No predict route has this path.
+        MethodRefused: One has, and it does not answer to this method.
+        InvalidRequest: A name or reference in it can never be one.
+    """
+    if len(raw_path) > _CACHED_PATH_BYTES:
+        return _parse(method, raw_path)
+    return _parse_known(method, raw_path)
+
+
+def _parse(method: str, raw_path: bytes) -> Call:
+    segments = raw_path.split(b"/")[1:]
+    matching = [route for route in PREDICT_ROUTES if _matches(route, segments)]
+    if not matching:
+        raise EndpointMissing(f"No predict route has the path {_shown(raw_path)}: see /schema.")
+    route = matching[0]
+    if method not in route.methods:
+        allowed = ", ".join(route.methods)
+        raise MethodRefused(f"{route.pattern} does not answer to {method!r}: use {allowed}.")
+    return _call(route, segments)
+
+
+_parse_known = lru_cache(maxsize=_CACHED_CALLS)(_parse)
+"""Paths repeat, so most calls are found and not parsed. Bounded in count and in size."""
+
+
+def _matches(route: PredictRoute, segments: list[bytes]) -> bool:
+    parts = _PARTS[route.pattern]
+    return len(parts) == len(segments) and all(map(_fits, parts, segments))
+
+
+def _fits(part: str, segment: bytes) -> bool:
+    if part == _TARGET:
+        return b"@" in unquote_to_bytes(segment)
+    if part.startswith("{"):
+        return bool(segment)
+    return part.encode() == segment
+
+
+def _call(route: PredictRoute, segments: list[bytes]) -> Call:
+    texts = dict(zip(_PARTS[route.pattern], segments, strict=True))
+    model: str | None = None
+    ref: Ref = Live()
+    if _TARGET in texts:
+        model, _, alias = _decoded(texts[_TARGET]).rpartition("@")
+        ref = parse_ref(f"@{alias}")
+    elif _MODEL in texts:
+        model = _decoded(texts[_MODEL])
+        ref = parse_ref(_decoded(texts[_REF])) if _REF in texts else Live()
+    if model is not None:
+        _check_name(model)
+    if isinstance(ref, ByAlias):
+        _check_name(ref.alias)
+    return Call(route.protocol, route.action, route.permission, model, ref)
+
+
+_TARGET, _MODEL, _REF = "{model}@{alias}", "{model}", "{ref}"
+_PARTS = {route.pattern: route.pattern.split("/")[1:] for route in PREDICT_ROUTES}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def _decoded(segment: bytes) -> str:
+    """Undo the percent-encoding, once."""
+    try:
+        text = unquote_to_bytes(segment).decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(
+            "A segment of the path is not UTF-8: encode names as UTF-8."
+        ) from error
+    if _CONTROL.search(text):
+        raise InvalidRequest(f"{text!r} holds a control character: no name has one.")
+    return text
+
+
+def _check_name(name: str) -> None:
+    if not name or "/" in name or ":" in name:
+        message = f"{name!r} is no name: names are not empty and hold neither '/' nor ':'."
+        raise InvalidRequest(message)
+
+
+_SHOWN_CHARACTERS = 200
+
+
+def _shown(raw_path: bytes) -> str:
+    return repr(raw_path.decode("ascii", "backslashreplace")[:_SHOWN_CHARACTERS])

@@ -1,0 +1,240 @@
+"""MLflow scoring: the JSON bodies of ``/invocations``, their answers and errors. Pure.
+
+Called by ``gateway/predict.py`` on the event loop. ``decode`` parses into typed numbers in one pass
+where the signature is one numeric matrix; anything else, or wrong, goes through ``conform.py``.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from gateway.protocols.answers import plain_list
+from gateway.protocols.caps import check_body, check_depth, check_params
+from gateway.protocols.conform import conform_columns, conform_records, conform_rows
+from gateway.protocols.matrix import matrix_of_records, matrix_of_rows, matrix_of_table
+from gateway.protocols.media import check_json
+from gateway.protocols.plan import Plan, plan_for
+from gateway.protocols.tensors import conform_tensor
+from registry.route import VersionKey
+from registry.signature import Signature
+from registry.tensors import Batch, InferRequest, Prediction
+from tracking.errors import InputMismatch, MalformedBody, ModelFailed
+
+CONTENT_TYPE = b"application/json"
+"""The type of every answer, and the only one of a request."""
+FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+"""The ways to write rows; a body has exactly one."""
+ROUTING_KEY = "routing_key"
+"""The parameter that is a sticky key and not the model's."""
+
+T = TypeVar("T")
+
+
+class _Split(Struct, Generic[T], frozen=True, gc=False):
+    columns: list[str]
+    data: list[list[T]]
+
+
+class _Body(Struct, Generic[T], frozen=True, gc=False):
+    """A body whose rows hold values of one type."""
+
+    dataframe_split: _Split[T] | UnsetType = UNSET
+    dataframe_records: list[dict[str, T]] | UnsetType = UNSET
+    instances: list[list[T]] | UnsetType = UNSET
+    inputs: list[list[T]] | UnsetType = UNSET
+    params: Raw | UnsetType = UNSET
+
+
+_DECODERS: Mapping[type, msgspec.json.Decoder[_Body[Any]]] = {
+    float: msgspec.json.Decoder(_Body[float]),
+    int: msgspec.json.Decoder(_Body[int]),
+}
+_ANY = msgspec.json.Decoder()
+_ENCODER = msgspec.json.Encoder()
+
+
+def decode(body: bytes, content_type: str | None, signature: Signature | None) -> InferRequest:
+    """Read the rows of a scoring request.
+
+    Args:
+        body: The bytes, within the size limit.
+        content_type: The header as it came; ``None`` if there was none.
+        signature: What the model takes; ``None`` takes any rows.
+
+    Raises:
+        UnsupportedMedia: It is not JSON in UTF-8.
+        TooLarge: It holds too many values.
+        MalformedBody: It is not JSON, or not exactly one of ``FORMATS`` with ``params``.
+        InputMismatch: The rows do not fit the signature.
+    """
+    check_json(content_type, is_required=True)
+    check_body(body)
+    plan = plan_for(signature)
+    if plan.json_type is not None:
+        request = _decode_matrix(body, plan, plan.json_type)
+        if request is not None:
+            return request
+    return _decode_any(body, plan)
+
+
+def encode(prediction: Prediction, request: InferRequest, key: VersionKey | None = None) -> bytes:
+    """Write an answer: a table as records, several outputs by name, one as it is.
+
+    Numbers that are not finite become ``null``: JSON has no word for them.
+
+    Args:
+        prediction: What the model answered.
+        request: Not looked at; protocols share one shape of ``encode``.
+        key: Not looked at either.
+
+    Raises:
+        ModelFailed: The model answered with something that JSON cannot hold.
+    """
+    del request, key
+    try:
+        return b'{"predictions":' + _ENCODER.encode(_plain(prediction)) + b"}"
+    except (TypeError, ValueError) as error:
+        message = "The model answered with values that JSON cannot hold; use another flavor."
+        raise ModelFailed(message) from error
+
+
+def render_error(status: int, code: str, message: str, request_id: str) -> bytes:
+    """Write a refusal in the shape of MLflow's scoring server."""
+    del status, request_id
+    return _ENCODER.encode({"error_code": code, "message": message})
+
+
+def _decode_matrix(body: bytes, plan: Plan, json_type: type) -> InferRequest | None:
+    """Return the request if it is rows of plain numbers that fit; ``None`` to look again."""
+    try:
+        parsed = _DECODERS[json_type].decode(body)
+    except msgspec.ValidationError:
+        return None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _malformed(error) from error
+    batch = _matrix(parsed, plan)
+    if batch is None:
+        return None
+    if parsed.params is UNSET:
+        return InferRequest(batch)
+    check_depth(body)
+    return _request(batch, _parse_params(parsed.params))
+
+
+def _matrix(parsed: _Body[Any], plan: Plan) -> Batch | None:
+    split, records = parsed.dataframe_split, parsed.dataframe_records
+    instances, inputs = parsed.instances, parsed.inputs
+    given = (split is UNSET, records is UNSET, instances is UNSET, inputs is UNSET)
+    if given.count(False) != 1:
+        return None
+    if instances is not UNSET:
+        return matrix_of_rows(instances, plan)
+    if split is not UNSET:
+        return matrix_of_table(split.columns, split.data, plan)
+    if records is not UNSET:
+        return matrix_of_records(records, plan)
+    return matrix_of_rows(inputs, plan) if inputs is not UNSET else None
+
+
+def _decode_any(body: bytes, plan: Plan) -> InferRequest:
+    check_depth(body)
+    try:
+        parsed = _ANY.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise _malformed(error) from error
+    if not isinstance(parsed, dict):
+        raise MalformedBody(f"The body is not a JSON object: {_one_of()}.")
+    given = [name for name in FORMATS if name in parsed]
+    if len(given) != 1:
+        raise MalformedBody(f"The body has {' and '.join(given) or 'none'} of them: {_one_of()}.")
+    params = parsed.get("params")
+    return _request(_conformed(given[0], parsed[given[0]], plan), _checked_params(params))
+
+
+def _conformed(name: str, data: Any, plan: Plan) -> Batch:
+    if name == "dataframe_split":
+        return _conformed_split(data, plan)
+    if isinstance(data, dict) and name == "inputs":
+        return conform_columns(data, plan)
+    if not isinstance(data, list):
+        raise MalformedBody(f"{name!r} is not an array of rows.")
+    if name == "dataframe_records" or (data and isinstance(data[0], dict)):
+        return conform_records(data, plan)
+    return _conformed_list(data, plan)
+
+
+def _conformed_split(data: Any, plan: Plan) -> Batch:
+    if not isinstance(data, dict) or not isinstance(data.get("data"), list):
+        raise MalformedBody("'dataframe_split' is not an object with 'columns' and 'data'.")
+    names = data.get("columns")
+    if names is None:
+        return conform_rows(data["data"], None, plan)
+    if not isinstance(names, list) or not {type(name) for name in names} <= {str, int}:
+        raise MalformedBody("'columns' of 'dataframe_split' is not an array of names.")
+    return conform_rows(data["data"], [str(name) for name in names], plan)
+
+
+def _conformed_list(data: list[Any], plan: Plan) -> Batch:
+    if plan.tensors:
+        return conform_tensor(data, plan)
+    if len(plan.columns) == 1 and data and not isinstance(data[0], list):
+        return conform_rows([[value] for value in data], None, plan)
+    if plan.columns or _is_mixed_table(data):
+        return conform_rows(data, None, plan)
+    return conform_tensor(data, plan)
+
+
+def _is_mixed_table(data: list[Any]) -> bool:
+    """Say whether rows without a signature hold more than numbers, so that columns differ."""
+    first = data[0] if data else None
+    return isinstance(first, list) and any(isinstance(value, str | bool) for value in first)
+
+
+def _request(batch: Batch, params: dict[str, Any]) -> InferRequest:
+    key = params.pop(ROUTING_KEY, None)
+    if key is None:
+        return InferRequest(batch, params)
+    if not isinstance(key, str):
+        raise InputMismatch(f"Parameter {ROUTING_KEY!r} is not a string.")
+    return InferRequest(batch, params, routing_key=key)
+
+
+def _parse_params(raw: Raw) -> dict[str, Any]:
+    try:
+        return _checked_params(msgspec.json.decode(raw))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise _malformed(error) from error
+
+
+def _checked_params(params: Any) -> dict[str, Any]:
+    if params is None:
+        return {}
+    if not isinstance(params, dict):
+        raise MalformedBody("'params' is not an object of parameters.")
+    check_params(params)
+    return params
+
+
+def _one_of() -> str:
+    names = ", ".join(repr(name) for name in FORMATS)
+    return f"send an object with exactly one of {names}, and 'params' if you like"
+
+
+def _malformed(error: Exception) -> MalformedBody:
+    """Say where parsing stopped; the parser's own words hold no values."""
+    if isinstance(error, msgspec.DecodeError):
+        return MalformedBody(f"The body is not JSON: {error}.")
+    return MalformedBody("The body is not JSON that can be read: it nests too deep, or is broken.")
+
+
+def _plain(prediction: Prediction) -> Any:
+    """Return the answer as lists and dicts."""
+    names, arrays = prediction.names, prediction.arrays
+    if prediction.is_table:
+        columns = [plain_list(array) for array in arrays]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    if len(arrays) == 1:
+        return plain_list(arrays[0])
+    return {name: plain_list(array) for name, array in zip(names, arrays, strict=True)}

@@ -1,0 +1,261 @@
+"""Open Inference Protocol v2 over REST: JSON bodies of ``infer``, answers and errors. Pure.
+
+Called by ``gateway/predict.py`` on the event loop. The binary extension is not served here: a body
+that uses it is refused with 415.
+"""
+
+import math
+from collections.abc import Iterator
+from types import NoneType
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from gateway.protocols.answers import plain_list
+from gateway.protocols.arrays import conform_arrays
+from gateway.protocols.caps import check_body, check_depth, check_params
+from gateway.protocols.datatypes import BYTES, datatype_element, datatype_of
+from gateway.protocols.elements import EXACT_LIMIT, Element, Kind, convert
+from gateway.protocols.media import check_json
+from gateway.protocols.plan import Plan, plan_for
+from gateway.protocols.refusals import in_tensor, mismatch, no_rows, shown
+from gateway.protocols.tensors import MAX_AXES, flattened
+from registry.route import VersionKey
+from registry.signature import Signature
+from registry.tensors import InferRequest, Prediction
+from tracking.errors import InvalidRequest, MalformedBody, ModelFailed, UnsupportedMedia
+
+CONTENT_TYPE = b"application/json"
+"""The type of every answer, and the only one of a request."""
+ROUTING_KEY = "routing_key"
+"""The parameter that is a sticky key and not the model's."""
+NULLS = "nan_as_null"
+"""The parameter that lets an answer hold ``null`` for what is not a finite number."""
+
+_RETRYABLE = frozenset({429, 503})
+_BINARY_MARK = b'"binary_data'
+
+Scalar = bool | int | float | str | None
+T = TypeVar("T")
+
+
+class _Input(Struct, Generic[T], frozen=True, gc=False):
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[T]
+
+
+class _Wanted(Struct, frozen=True, gc=False):
+    name: str
+
+
+class _Body(Struct, Generic[T], frozen=True, gc=False):
+    inputs: list[_Input[T]]
+    id: str | None = None
+    parameters: dict[str, Scalar] | None = None
+    outputs: list[_Wanted] | None = None
+
+
+_FLOATS = msgspec.json.Decoder(_Body[float])
+_ANY = msgspec.json.Decoder(_Body[Any])
+_ENCODER = msgspec.json.Encoder()
+
+
+class _Output(Struct, frozen=True, gc=False):
+    name: str
+    shape: tuple[int, ...]
+    datatype: str
+    data: list[Any]
+
+
+class _Answer(Struct, frozen=True, omit_defaults=True, gc=False):
+    model_name: str
+    model_version: str
+    outputs: list[_Output]
+    id: str | None = None
+
+
+class Refusal(Struct, frozen=True):
+    """A refusal: ``error`` is the protocol's, the rest is ours beside it."""
+
+    error: str
+    code: str
+    request_id: str
+    retryable: bool
+
+
+def decode(body: bytes, content_type: str | None, signature: Signature | None) -> InferRequest:
+    """Read the tensors of an inference request.
+
+    Args:
+        body: The bytes, within the size limit.
+        content_type: The header as it came; none is taken for JSON, as the protocol has it.
+        signature: What the model takes; ``None`` takes any tensors.
+
+    Raises:
+        UnsupportedMedia: It is not JSON in UTF-8, or it has binary tensors.
+        TooLarge: It holds too many values.
+        MalformedBody: It is not JSON, or not in the shape of the protocol.
+        InvalidRequest: A datatype or shape is none.
+        InputMismatch: The tensors do not fit the signature.
+    """
+    check_json(content_type, is_required=False)
+    plan = plan_for(signature)
+    parsed, are_floats = _parsed(body, plan)
+    if not parsed.inputs:
+        raise no_rows()
+    arrays = {tensor.name: _array(tensor, are_floats=are_floats) for tensor in parsed.inputs}
+    if len(arrays) < len(parsed.inputs):
+        raise MalformedBody("Two inputs have the same name: name each input once.")
+    batch = conform_arrays(arrays, plan)
+    if parsed.parameters is None and parsed.outputs is None:
+        return InferRequest(batch, request_id=parsed.id)
+    params = _checked_params(parsed.parameters or {})
+    return InferRequest(
+        batch,
+        params={name: params[name] for name in params if name not in (ROUTING_KEY, NULLS)},
+        request_id=parsed.id,
+        outputs=tuple(wanted.name for wanted in parsed.outputs or ()),
+        routing_key=params.get(ROUTING_KEY),
+        allows_null=params.get(NULLS) is True,
+    )
+
+
+def encode(prediction: Prediction, request: InferRequest, key: VersionKey) -> bytes:
+    """Write an answer: each output flat, in row-major order.
+
+    Args:
+        prediction: What the model answered.
+        request: Says which outputs are wanted, and the id to echo.
+        key: The version that answered.
+
+    Raises:
+        InvalidRequest: An output that is wanted does not exist, or one holds NaN or infinity and
+            the request did not allow ``null``.
+        ModelFailed: The model answered with something that no datatype can hold.
+    """
+    outputs = [
+        _output(name, array, allows_null=request.allows_null)
+        for name, array in _wanted(prediction, request.outputs)
+    ]
+    return _ENCODER.encode(_Answer(key.model, str(key.version), outputs, request.request_id))
+
+
+def render_error(status: int, code: str, message: str, request_id: str) -> bytes:
+    """Write a refusal in the shape of the protocol."""
+    return _ENCODER.encode(Refusal(message, code, request_id, status in _RETRYABLE))
+
+
+def _parsed(body: bytes, plan: Plan) -> tuple[_Body[Any], bool]:
+    """Return the body, and whether all its values are known to be floats."""
+    try:
+        check_body(body)
+        if plan.json_type is float:
+            floats = _parsed_floats(body)
+            if floats is not None:
+                return floats, True
+        check_depth(body)
+        return _ANY.decode(body), False
+    except (MalformedBody, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _refusal(body, error) from error
+
+
+def _parsed_floats(body: bytes) -> _Body[Any] | None:
+    try:
+        return _FLOATS.decode(body)
+    except msgspec.ValidationError:
+        return None
+
+
+def _refusal(body: bytes, error: Exception) -> UnsupportedMedia | MalformedBody:
+    if _BINARY_MARK in body:
+        return UnsupportedMedia("Binary tensors are not served here: send 'data' as JSON.")
+    if isinstance(error, MalformedBody):
+        return error
+    if isinstance(error, msgspec.ValidationError):
+        return MalformedBody(f"The body is not an inference request: {error}.")
+    if isinstance(error, msgspec.DecodeError):
+        return MalformedBody(f"The body is not JSON: {error}.")
+    return MalformedBody("The body is not JSON that can be read: it nests too deep, or is broken.")
+
+
+def _array(tensor: _Input[Any], *, are_floats: bool) -> NDArray[Any]:
+    element = datatype_element(tensor.datatype)
+    values = tensor.data
+    if values and isinstance(values[0], list):
+        values, _ = flattened(values, tensor.name)
+    shape = _checked_shape(tensor, len(values))
+    if are_floats and tensor.datatype == "FP64":
+        return np.array(values, element.dtype).reshape(shape)
+    array = convert(values, element, in_tensor(tensor.name, shape))
+    _check_exact(array, element, tensor.name)
+    return array.reshape(shape)
+
+
+def _checked_shape(tensor: _Input[Any], count: int) -> tuple[int, ...]:
+    shape = tuple(tensor.shape)
+    if not 1 <= len(shape) <= MAX_AXES or min(shape) < 0:
+        message = f"Input {shown(tensor.name)}: 'shape' needs 1 to {MAX_AXES} axes, none negative."
+        raise InvalidRequest(message)
+    if count == 0:
+        raise no_rows()
+    if math.prod(shape) != count:
+        message = (
+            f"Input {shown(tensor.name)}: 'shape' and 'data' differ in their number of values."
+        )
+        raise InvalidRequest(f"{message} Got {count} values.")
+    return shape
+
+
+def _check_exact(array: NDArray[Any], element: Element, name: str) -> None:
+    """Refuse integers that clients lose in JSON before they arrive."""
+    if element.kind is not Kind.INTEGER or element.dtype.itemsize < _WIDE:
+        return
+    if int(array.max()) > EXACT_LIMIT or int(array.min()) < -EXACT_LIMIT:
+        raise mismatch(f"Input {shown(name)}", "integers up to 2^53 in JSON", "a larger one")
+
+
+_WIDE = 8
+
+
+def _checked_params(params: dict[str, Scalar]) -> dict[str, Any]:
+    check_params(params)
+    if not isinstance(params.get(ROUTING_KEY), str | NoneType):
+        raise MalformedBody(f"Parameter {ROUTING_KEY!r} is not a string.")
+    return params
+
+
+def _wanted(prediction: Prediction, names: tuple[str, ...]) -> Iterator[tuple[str, NDArray[Any]]]:
+    arrays = zip(prediction.names, prediction.arrays, strict=True)
+    if not names:
+        return arrays
+    by_name = dict(arrays)
+    unknown = [name for name in names if name not in by_name]
+    if unknown:
+        known = ", ".join(map(repr, by_name))
+        raise InvalidRequest(f"The model has no output {shown(unknown[0])}: it has {known}.")
+    return iter([(name, by_name[name]) for name in dict.fromkeys(names)])
+
+
+def _output(name: str, array: NDArray[Any], *, allows_null: bool) -> _Output:
+    datatype = datatype_of(array.dtype)
+    data = plain_list(array.reshape(-1))
+    if not allows_null and _has_gaps(array, data):
+        raise InvalidRequest(
+            f"Output {shown(name)} holds values that JSON has no word for (NaN, infinity, or none):"
+            f' send the parameter "{NULLS}": true to get null for them.'
+        )
+    if datatype == BYTES and not set(map(type, data)) <= {str, bytes, NoneType}:
+        raise ModelFailed(f"Output {shown(name)} holds values that are neither text nor numbers.")
+    return _Output(name, array.shape, datatype, data)
+
+
+def _has_gaps(array: NDArray[Any], data: list[Any]) -> bool:
+    if array.dtype.kind == "f":
+        # A finite sum has only finite terms, and is quicker to ask; an infinite one may have too.
+        return not math.isfinite(sum(data)) and not np.isfinite(array).all()
+    return array.dtype.kind in "OM" and None in data

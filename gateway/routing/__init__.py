@@ -1,0 +1,1 @@
+"""Request to version: stages, aliases, splits, sticky hashing."""

@@ -1,0 +1,1 @@
+"""Version to answer: load, verify, warm up, run, unload."""

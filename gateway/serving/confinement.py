@@ -1,0 +1,51 @@
+"""What a runner's process may not do, and when it dies. Called in that process, first of all.
+
+It keeps neither the environment nor the files of its worker: ``launch`` starts it without them.
+"""
+
+import ctypes
+import fcntl
+import os
+import resource
+import signal
+import socket
+import sys
+
+_PR_SET_NO_NEW_PRIVS = 38
+
+
+def confine(lifeline: int, channel: socket.socket) -> None:
+    """Bind this process to the life of its worker and take away what it does not need.
+
+    Args:
+        lifeline: Reading end of a pipe whose writing end the worker holds and never writes to.
+        channel: The socket to the worker, which no fork of a model may keep open.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.umask(0o077)
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        _die_with(lifeline)
+    os.register_at_fork(after_in_child=channel.close)
+
+
+def _die_with(lifeline: int) -> None:
+    """Have the kernel kill this process when the pipe's other end is closed.
+
+    A signal, because a thread waiting for it would need the GIL, which a hanging model may hold;
+    not PDEATHSIG, because that one is sent when the *thread* that started us ends.
+    """
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+    flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC | os.O_NONBLOCK)
+    if _is_closed(lifeline):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _is_closed(lifeline: int) -> bool:
+    """Whether the worker died before the kernel was asked to tell."""
+    try:
+        return os.read(lifeline, 1) == b""
+    except BlockingIOError:
+        return False

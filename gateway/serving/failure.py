@@ -1,0 +1,45 @@
+"""Why a version cannot answer in this worker, and whether trying again may help."""
+
+from msgspec import Struct
+
+from registry.route import VersionKey
+from tracking.errors import ModelNotReady
+
+
+class Failure(Struct, frozen=True):
+    """What is shown of a version that FAILED. Immutable.
+
+    Args:
+        stage: The state in which it failed.
+        reason: One sentence.
+        attempt: How many tries in a row have failed, this one included.
+        retry_at_s: When it is tried again, on the manager's clock; none if it is not.
+    """
+
+    stage: str
+    reason: str
+    attempt: int
+    retry_at_s: float | None = None
+
+
+class LoadFailed(ModelNotReady):
+    """A version could not be loaded.
+
+    Args:
+        reason: One sentence.
+        is_transient: Whether the same bytes may load at another time: I/O, time, memory.
+    """
+
+    def __init__(self, reason: str, *, is_transient: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.is_transient = is_transient
+
+
+class LoadCancelled(ModelNotReady):
+    """A load was called off because nothing asks for the version any more."""
+
+
+def name_version(key: VersionKey) -> str:
+    """Write a version the way a person would read it."""
+    return f"{key.model!r} version {key.version}"

@@ -1,0 +1,262 @@
+"""Starting a runner's process, waiting until it is ready, and ending it: blocking, off the loop.
+
+The process gets a socket, a lifeline (a pipe that the kernel closes with this worker, see
+``confinement``) and a folder: no environment of ours, no other descriptor. Next hop: ``runner``.
+"""
+
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import assert_never
+
+import msgspec
+from msgspec import Struct
+
+from gateway.serving import messages
+from gateway.serving.failure import LoadFailed
+from gateway.serving.frames import Assembler, Frame, FrameError
+from gateway.serving.output import Output
+from gateway.serving.progress import Progress
+from gateway.serving.states import State
+
+_BOOT = (
+    "import sys; sys.path.append(sys.argv[1]); "
+    "from gateway.serving.runner_process import main; sys.exit(main(sys.argv[2:]))"
+)
+_Process = subprocess.Popen[bytes]
+_ROOT = str(Path(__file__).resolve().parents[2])
+_PIECE_BYTES = 1 << 18
+_CHECK_EVERY_S = 0.1
+_OUTSIDE_SIGNALS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+"""A process ended by one of these was ended by somebody else, or for lack of memory."""
+
+
+class RunnerLimits(Struct, frozen=True):
+    """What one runner may take.
+
+    Args:
+        load_timeout_s: From start to READY.
+        predict_timeout_s: For one call of the model; then its process is killed.
+        max_batch_rows: Cap on the rows that go in one call.
+        max_waiting: Cap on the requests that wait for one runner.
+        warm_calls: How often the input example is answered before READY.
+        max_frame_bytes: The largest body of a call or an answer.
+        threads: For the numeric libraries in the process.
+    """
+
+    load_timeout_s: float = 60.0
+    predict_timeout_s: float = 30.0
+    max_batch_rows: int = 1024
+    max_waiting: int = 1000
+    warm_calls: int = 20
+    max_frame_bytes: int = 256 << 20
+    threads: int = 1
+
+
+class Child:
+    """A runner's process and what hangs on it. Safe from any thread, but for its socket.
+
+    Args:
+        process: Leader of a process group of its own.
+        end: Our end of the socket.
+        lifeline: Our end of the pipe that keeps it alive.
+        output: What it prints.
+        scratch: Its working folder.
+    """
+
+    def __init__(
+        self,
+        process: _Process,
+        *,
+        end: socket.socket,
+        lifeline: int,
+        output: Output,
+        scratch: Path,
+    ) -> None:
+        self.process = process
+        self.end = end
+        self.output = output
+        self._lifeline = lifeline
+        self._reaping = threading.Lock()
+        self._scratch = scratch
+
+    def kill(self) -> None:
+        """End the process and whatever it started, now."""
+        if self.process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    def reap(self) -> int:
+        """Wait for the end of the process; return its code, or the negative signal."""
+        code = self.process.wait()
+        with self._reaping:
+            if self._lifeline >= 0:
+                os.close(self._lifeline)
+                self._lifeline = -1
+                shutil.rmtree(self._scratch, ignore_errors=True)
+        return code
+
+    def end_now(self) -> int:
+        """Kill the process and wait for its end."""
+        self.kill()
+        return self.reap()
+
+
+def launch(folder: Path, limits: RunnerLimits, scratch_root: Path) -> Child:
+    """Start the process of a runner; it begins to load the folder at once.
+
+    Raises:
+        LoadFailed: The host has no process, descriptor or space left for it.
+    """
+    try:
+        return _launch(folder, limits, scratch_root)
+    except OSError as error:
+        reason = f"No process could be started for the model: {error.strerror}."
+        raise LoadFailed(reason, is_transient=True) from error
+
+
+def await_ready(child: Child, timeout_s: float, progress: Progress) -> messages.Ready:
+    """Wait until the model is loaded and proved.
+
+    Raises:
+        LoadFailed: It cannot be loaded, it took too long, or its process ended.
+        LoadCancelled: The load was called off.
+    """
+    deadline_s = time.monotonic() + timeout_s
+    assembler = Assembler(0)
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.end, selectors.EVENT_READ)
+        selector.register(child.output.descriptor, selectors.EVENT_READ)
+        while time.monotonic() < deadline_s:
+            progress.check()
+            for key, _ in selector.select(_CHECK_EVERY_S):
+                if key.fileobj is not child.end:
+                    _read_output(child, selector)
+                elif ready := _hear(child, assembler, progress):
+                    return ready
+    reason = f"The model was not ready after {timeout_s:g} s; its process was killed."
+    raise LoadFailed(reason, is_transient=True)
+
+
+def describe_end(code: int) -> str:
+    """Say how a process ended, to complete the sentence "its process …"."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    with suppress(ValueError):
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"was killed by signal {-code}"
+
+
+def _launch(folder: Path, limits: RunnerLimits, scratch_root: Path) -> Child:
+    with ExitStack() as ours, ExitStack() as theirs:
+        scratch = Path(tempfile.mkdtemp(prefix="runner-", dir=scratch_root))
+        ours.callback(shutil.rmtree, scratch, ignore_errors=True)
+        end, channel = socket.socketpair()
+        ours.callback(end.close)
+        theirs.callback(channel.close)
+        life_read, life_write = _pipe(theirs, ours)
+        output_read, output_write = _pipe(ours, theirs)
+        order = messages.Order(
+            channel=channel.fileno(),
+            lifeline=life_read,
+            folder=str(folder.resolve()),
+            warm_calls=limits.warm_calls,
+            max_frame_bytes=limits.max_frame_bytes,
+        )
+        process = _spawn(order, output_write, _environment(scratch, limits.threads))
+        ours.pop_all()
+        output = Output(output_read)
+        return Child(process, end=end, lifeline=life_write, output=output, scratch=scratch)
+
+
+def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
+    """Make a pipe, and leave its ends to whoever closes them."""
+    read, write = os.pipe()
+    reader.callback(os.close, read)
+    writer.callback(os.close, write)
+    return read, write
+
+
+def _spawn(order: messages.Order, output: int, environment: dict[str, str]) -> _Process:
+    return subprocess.Popen(
+        [sys.executable, "-P", "-s", "-c", _BOOT, _ROOT, msgspec.json.encode(order).decode()],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        pass_fds=(order.channel, order.lifeline),
+        cwd=environment["HOME"],
+        env=environment,
+        start_new_session=True,
+    )
+
+
+def _environment(scratch: Path, threads: int) -> dict[str, str]:
+    """Return all that the process finds in its environment: nothing of ours, so no secret."""
+    count = str(threads)
+    return {
+        "PATH": os.defpath,
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch),
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        # The cache's folder must stay as it was registered, also where root may write into it.
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONFAULTHANDLER": "1",
+        "OMP_NUM_THREADS": count,
+        "OPENBLAS_NUM_THREADS": count,
+        "MKL_NUM_THREADS": count,
+    }
+
+
+def _read_output(child: Child, selector: selectors.BaseSelector) -> None:
+    if not child.output.read():
+        selector.unregister(child.output.descriptor)
+
+
+def _hear(child: Child, assembler: Assembler, progress: Progress) -> messages.Ready | None:
+    try:
+        piece = child.end.recv(_PIECE_BYTES)
+    except ConnectionError:
+        piece = b""
+    if not piece:
+        raise _explain_end(child)
+    try:
+        for frame in assembler.feed(piece):
+            if ready := _understand(frame, progress):
+                return ready
+    except FrameError as error:
+        reason = "The model's process sent something that is no message; it was killed."
+        raise LoadFailed(reason, is_transient=False) from error
+    return None
+
+
+def _understand(frame: Frame, progress: Progress) -> messages.Ready | None:
+    match messages.decode_from_runner(frame):
+        case messages.Ready() as ready:
+            return ready
+        case messages.Refused(reason=reason, is_transient=is_transient):
+            raise LoadFailed(messages.tidy(reason), is_transient=is_transient)
+        case messages.Phase(state=state) if state in (State.WARMING, State.TESTING):
+            progress.enter(State(state))
+            return None
+        case messages.Phase() | messages.Answer() | messages.Failed():
+            raise FrameError("Not a message of a load.")
+        case other:
+            assert_never(other)
+
+
+def _explain_end(child: Child) -> LoadFailed:
+    code = child.end_now()
+    is_transient = code < 0 and -code in _OUTSIDE_SIGNALS
+    hint = " (for lack of memory?)" if code == -signal.SIGKILL else ""
+    reason = f"The model's process {describe_end(code)} while it was loaded{hint}."
+    return LoadFailed(reason, is_transient=is_transient)

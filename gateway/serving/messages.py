@@ -1,0 +1,277 @@
+"""What a worker and its runner say to each other, and arrays as bytes. Pure.
+
+Plain data in both directions: numbers travel as their raw bytes, text and mixed cells as a
+msgpack list; never pickle. Everything received is checked before it is believed.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from gateway.serving.frames import Frame, FrameError, pack
+from registry.signature import COLUMN_TYPES, ColumnSpec, Signature, TensorSpec
+
+_RAW_DTYPE = re.compile(r"\|b1|\|[iu]1|<[iu][248]|<f[248]|<M8\[(ns|us|ms|s|m|h|D)\]")
+_TENSOR_DTYPE = re.compile(r"[a-z0-9\[\]]{1,32}")
+_OBJECT_DTYPE = "|O"
+_MAX_DIMENSIONS = 8
+_MAX_REASON = 400
+_CELL_TYPES = (str, bytes, bool, int, float, type(None))
+
+
+class Order(Struct, frozen=True):
+    """What the worker starts this process with, as JSON on the command line.
+
+    Args:
+        channel: Descriptor of the socket.
+        lifeline: Descriptor of the pipe that ends with the worker.
+        folder: The model's.
+        warm_calls: How often the input example is answered before READY.
+        max_frame_bytes: The largest body of a frame, either way.
+    """
+
+    channel: int
+    lifeline: int
+    folder: str
+    warm_calls: int
+    max_frame_bytes: int
+
+
+class ArrayHead(Struct, frozen=True, array_like=True):
+    """One array of a body.
+
+    Args:
+        dtype: Its numpy type string; ``|O`` is a msgpack list of plain cells.
+        shape: First axis rows.
+        size_bytes: How much of the body is its.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    size_bytes: int
+
+
+class Predict(Struct, frozen=True, tag="predict"):
+    """The worker asks for the answer to some rows."""
+
+    call: int
+    names: tuple[str, ...]
+    heads: tuple[ArrayHead, ...]
+    is_matrix: bool
+    params: dict[str, Any]
+
+
+class Phase(Struct, frozen=True, tag="phase"):
+    """The runner has come to another state of the load."""
+
+    state: str
+
+
+class Ready(Struct, frozen=True, tag="ready"):
+    """The runner has loaded and proved the model.
+
+    Args:
+        signature: The model's, or none.
+        flavor: How it was loaded.
+        warm_calls: How often its input example was answered; 0 without an example.
+    """
+
+    signature: Signature | None
+    flavor: str
+    warm_calls: int
+
+
+class Refused(Struct, frozen=True, tag="refused"):
+    """The runner cannot serve the model."""
+
+    reason: str
+    is_transient: bool
+
+
+class Answer(Struct, frozen=True, tag="answer"):
+    """The model's answer to a call."""
+
+    call: int
+    names: tuple[str, ...]
+    heads: tuple[ArrayHead, ...]
+    is_table: bool
+
+
+class Failed(Struct, frozen=True, tag="failed"):
+    """The rows of a call have no answer.
+
+    Args:
+        call: Which call.
+        code: The code of the error, as in ``tracking.errors``.
+        reason: Its message.
+    """
+
+    call: int
+    code: str
+    reason: str
+
+
+_Message = TypeVar("_Message")
+
+FromRunner = Phase | Ready | Refused | Answer | Failed
+
+_from_runner: msgspec.msgpack.Decoder[FromRunner] = msgspec.msgpack.Decoder(FromRunner)
+_to_runner = msgspec.msgpack.Decoder(Predict)
+
+
+def encode(
+    message: Predict | FromRunner, chunks: Sequence[memoryview] = (), *, max_frame_bytes: int
+) -> list[bytes | memoryview]:
+    """Return the buffers to write for a message.
+
+    Raises:
+        FrameError: It holds a value that is no plain data, or is too large.
+    """
+    try:
+        header = msgspec.msgpack.encode(message)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise FrameError(f"Not plain data: {error}.") from error
+    return pack(header, chunks, max_frame_bytes=max_frame_bytes)
+
+
+def decode_from_runner(frame: Frame) -> FromRunner:
+    """Read what a runner said.
+
+    Raises:
+        FrameError: It is none of the messages a runner may send.
+    """
+    message = _decode(_from_runner, frame)
+    if isinstance(message, Ready) and message.signature is not None:
+        _check_signature(message.signature)
+    return message
+
+
+def decode_to_runner(frame: Frame) -> Predict:
+    """Read what the worker asked.
+
+    Raises:
+        FrameError: It is no predict call.
+    """
+    return _decode(_to_runner, frame)
+
+
+def write_arrays(
+    arrays: Sequence[NDArray[Any]],
+) -> tuple[tuple[ArrayHead, ...], list[memoryview]]:
+    """Describe arrays and return their bytes, one chunk each.
+
+    Raises:
+        FrameError: An array, or a cell of one, is no plain data.
+    """
+    heads, chunks = [], []
+    for array in arrays:
+        dtype, chunk = _write_array(array)
+        heads.append(ArrayHead(dtype, array.shape, chunk.nbytes))
+        chunks.append(chunk)
+    return tuple(heads), chunks
+
+
+def read_arrays(heads: Sequence[ArrayHead], body: bytearray) -> tuple[NDArray[Any], ...]:
+    """Return the arrays of a body; those of numbers are writable views of it.
+
+    Raises:
+        FrameError: A head does not fit the body, or names a type that may not travel.
+    """
+    if sum(head.size_bytes for head in heads) != len(body):
+        raise FrameError("The arrays do not fill the body.")
+    view = memoryview(body)
+    arrays, start = [], 0
+    for head in heads:
+        _check_shape(head)
+        arrays.append(_read_array(head, view[start : start + head.size_bytes]))
+        start += head.size_bytes
+    return tuple(arrays)
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[_Message], frame: Frame) -> _Message:
+    try:
+        return decoder.decode(frame.header)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise FrameError("The header is not a message.") from error
+
+
+def _check_signature(signature: Signature) -> None:
+    for spec in (*signature.inputs, *signature.outputs):
+        match spec:
+            case ColumnSpec(type=name) if name not in COLUMN_TYPES:
+                raise FrameError("The signature names a column type that there is not.")
+            case TensorSpec(dtype=name) if not _TENSOR_DTYPE.fullmatch(name):
+                raise FrameError("The signature names a type that there is not.")
+            case _:
+                pass
+
+
+def _write_array(array: NDArray[Any]) -> tuple[str, memoryview]:
+    if array.dtype.kind in "OUS":
+        return _OBJECT_DTYPE, memoryview(_write_cells(array))
+    plain = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    if not _RAW_DTYPE.fullmatch(plain.dtype.str):
+        raise FrameError(f"An array of {array.dtype} cannot be sent.")
+    return plain.dtype.str, np.ascontiguousarray(plain).reshape(-1).view(np.uint8).data
+
+
+def _write_cells(array: NDArray[Any]) -> bytes:
+    cells = [
+        cell.item() if isinstance(cell, np.generic) else cell for cell in array.reshape(-1).tolist()
+    ]
+    _check_cells(cells)
+    try:
+        return msgspec.msgpack.encode(cells)
+    except (ValueError, OverflowError) as error:
+        raise FrameError("A cell is no valid text, or an integer beyond 64 bits.") from error
+
+
+def _check_shape(head: ArrayHead) -> None:
+    """Refuse what would cost more than its bytes: a zero axis hides any other length."""
+    if not 1 <= len(head.shape) <= _MAX_DIMENSIONS or head.size_bytes < 0:
+        raise FrameError("An array has no axis, too many, or a negative size.")
+    if head.shape[0] < 0 or min(head.shape[1:], default=1) < 1:
+        raise FrameError("An array has an empty or negative axis.")
+
+
+def _read_array(head: ArrayHead, chunk: memoryview) -> NDArray[Any]:
+    count = math.prod(head.shape)
+    if head.dtype == _OBJECT_DTYPE:
+        return _read_cells(count, chunk).reshape(head.shape)
+    if not _RAW_DTYPE.fullmatch(head.dtype):
+        raise FrameError("An array has a type that may not travel.")
+    dtype: np.dtype[Any] = np.dtype(head.dtype)
+    if count * dtype.itemsize != head.size_bytes:
+        raise FrameError("An array's shape does not fit its bytes.")
+    return np.frombuffer(chunk, dtype=dtype).reshape(head.shape)
+
+
+def _read_cells(count: int, chunk: memoryview) -> NDArray[Any]:
+    try:
+        cells = msgspec.msgpack.decode(chunk, type=list[Any])
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise FrameError("The cells of an array are no list.") from error
+    if len(cells) != count:
+        raise FrameError("An array's shape does not fit its cells.")
+    _check_cells(cells)
+    array = np.empty(count, dtype=object)
+    array[:] = cells
+    return array
+
+
+def _check_cells(cells: Sequence[object]) -> None:
+    for cell in cells:
+        if not isinstance(cell, _CELL_TYPES):
+            raise FrameError(f"A cell of type {type(cell).__name__} cannot be sent.")
+
+
+def tidy(reason: str) -> str:
+    """Return a runner's sentence as one short printable line: it may be hostile."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in reason[:2000]).split())
+    return line if len(line) <= _MAX_REASON else line[: _MAX_REASON - 1] + "…"

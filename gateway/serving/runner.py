@@ -1,0 +1,300 @@
+"""A model in a process of its own, as the worker sees it: a Servable.
+
+``start_runner`` blocks, in a load thread. Everything else is on the event loop: requests that come
+while the process is busy wait, and go together in its next call. Next hop: ``runner_process``.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from gateway.serving import batching, messages
+from gateway.serving.asks import Ask, Asks, deliver, fail
+from gateway.serving.failure import name_version
+from gateway.serving.frames import Assembler, FrameError
+from gateway.serving.launch import Child, RunnerLimits, await_ready, describe_end, launch
+from gateway.serving.progress import Progress
+from gateway.serving.states import State
+from registry.route import VersionKey
+from registry.tensors import Batch, Prediction
+from tracking.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    ModelFailed,
+    ModelNotReady,
+    NotImplementedHere,
+    TooLarge,
+    Unavailable,
+)
+
+_LOG = logging.getLogger("stagedoor.serving")
+_LOGGED_CHARACTERS = 4000
+_MODEL_ERRORS = {error.code: error for error in (ModelFailed, InvalidRequest, NotImplementedHere)}
+"""What a model may say of the rows it got; any other code becomes ModelFailed."""
+
+
+class _Call(Struct, eq=False):
+    """What the process is busy with. Event loop only."""
+
+    number: int
+    asks: list[Ask]
+    watchdog: asyncio.TimerHandle
+
+
+def start_runner(
+    key: VersionKey,
+    folder: Path,
+    *,
+    limits: RunnerLimits,
+    scratch_root: Path,
+    progress: Progress,
+) -> "Runner":
+    """Start a process that loads and proves a model; return when it is ready. Blocking.
+
+    Raises:
+        LoadFailed: The model cannot be loaded, or was not ready in time; nothing is left behind.
+        LoadCancelled: The load was called off.
+    """
+    progress.enter(State.LOADING)
+    child = launch(folder, limits, scratch_root)
+    try:
+        ready = await_ready(child, limits.load_timeout_s, progress)
+    except BaseException:
+        child.end_now()
+        child.end.close()
+        _log_output(key, child)
+        child.output.close()
+        raise
+    return Runner(key, child, ready=ready, limits=limits)
+
+
+class Runner(asyncio.Protocol):
+    """One model's process. Event loop only, but for ``close``.
+
+    It dies once: a dead runner answers nothing any more, and its owner starts another.
+
+    Args:
+        key: The version in it.
+        child: The process, ready.
+        ready: What it said of the model.
+        limits: What it may take.
+    """
+
+    def __init__(
+        self, key: VersionKey, child: Child, *, ready: messages.Ready, limits: RunnerLimits
+    ) -> None:
+        self.key = key
+        self.signature = ready.signature
+        self.flavor = ready.flavor
+        self.warm_calls = ready.warm_calls
+        self.pid = child.process.pid
+        self._child = child
+        self._limits = limits
+        self._assembler = Assembler(limits.max_frame_bytes)
+        self._numbers = itertools.count(1)
+        self._asks = Asks(limits.max_batch_rows)
+        self._call: _Call | None = None
+        self._death: str | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._transport: asyncio.WriteTransport | None = None
+        self._on_death: Callable[[str], None] = _ignore
+        self._burial: asyncio.Task[None] | None = None
+
+    async def attach(self, on_death: Callable[[str], None]) -> None:
+        """Begin to answer on the running event loop.
+
+        Args:
+            on_death: Called once, on the loop, with one sentence, if the process ends by itself or
+                has to be killed; not after ``close``.
+        """
+        self._on_death = on_death
+        self._loop = asyncio.get_running_loop()
+        self._child.output.attach(self._loop)
+        self._child.end.setblocking(False)  # noqa: FBT003  the standard library's signature
+        transport, _ = await self._loop.create_connection(lambda: self, sock=self._child.end)
+        self._transport = transport
+
+    async def predict(self, batch: Batch, params: Mapping[str, Any]) -> Prediction:
+        """Answer one request's rows.
+
+        Raises:
+            ModelFailed: The model raised on these rows, or its process died of them.
+            ModelNotReady: The process has died and is not back yet.
+            DeadlineExceeded: The model took too long; its process was killed.
+            Unavailable: Too many requests wait for this model.
+            TooLarge: The rows do not fit in one call.
+            InvalidRequest: The params hold what cannot be sent, or ask for what the model lacks.
+        """
+        self._check_admission()
+        layout = batching.describe(batch, params)
+        ask = Ask(batch, params, layout, asyncio.get_running_loop().create_future())
+        self._asks.add(ask)
+        self._send_next()
+        try:
+            return await ask.answer
+        finally:
+            self._asks.remove(ask)
+
+    def output(self) -> str:
+        """Return the last of what the model printed."""
+        return self._child.output.tail()
+
+    def close(self) -> None:
+        """End the process and free everything. Safe from any thread; may take some milliseconds."""
+        self._on_death = _ignore
+        self._child.end_now()
+        if self._loop is None or self._loop.is_closed():
+            self._release()
+        else:
+            self._loop.call_soon_threadsafe(self._release)
+
+    # --- the event loop calls these ---------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Take a piece of what the process said."""
+        try:
+            for frame in self._assembler.feed(data):
+                self._hear(messages.decode_from_runner(frame), frame.body)
+        except FrameError:
+            self._die("sent something that is no answer and was killed")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Learn that the process is gone."""
+        del exc
+        self._die(None)
+
+    # --- calls ------------------------------------------------------------------------------------
+
+    def _check_admission(self) -> None:
+        if self._death is not None:
+            raise ModelNotReady(self._explain())
+        if len(self._asks) >= self._limits.max_waiting:
+            message = (
+                f"{name_version(self.key)} has {len(self._asks)} requests waiting, as many as "
+                "it may: try again shortly."
+            )
+            raise Unavailable(message)
+
+    def _send_next(self) -> None:
+        """Start the next call, unless one is under way or nobody waits."""
+        while self._call is None and self._death is None and (asks := self._asks.take()):
+            self._send(asks)
+
+    def _send(self, asks: list[Ask]) -> None:
+        number = next(self._numbers)
+        try:
+            pieces = self._encode(number, asks)
+        except FrameError as error:
+            self._asks.refuse(asks, TooLarge(f"These rows cannot be sent to the model: {error}"))
+            return
+        loop = asyncio.get_running_loop()
+        watchdog = loop.call_later(self._limits.predict_timeout_s, self._on_timeout, number)
+        self._call = _Call(number, asks, watchdog)
+        if self._transport is not None:
+            self._transport.writelines(pieces)
+
+    def _encode(self, number: int, asks: Sequence[Ask]) -> list[bytes | memoryview]:
+        batch = batching.join([ask.batch for ask in asks])
+        heads, chunks = messages.write_arrays(batch.arrays)
+        params = dict(asks[0].params)
+        message = messages.Predict(number, batch.names, heads, batch.is_matrix, params)
+        limit = self._limits.max_frame_bytes
+        return messages.encode(message, chunks, max_frame_bytes=limit)
+
+    def _hear(self, message: messages.FromRunner, body: bytearray) -> None:
+        call = self._call
+        if call is None or not isinstance(message, messages.Answer | messages.Failed):
+            raise FrameError("Nothing was asked.")
+        if message.call != call.number:
+            raise FrameError("Another call was asked.")
+        answer = message if isinstance(message, messages.Failed) else _read(message, body)
+        call.watchdog.cancel()
+        self._call = None
+        if isinstance(answer, messages.Failed):
+            error = _MODEL_ERRORS.get(answer.code, ModelFailed)
+            self._asks.refuse(call.asks, error(messages.tidy(answer.reason)))
+        else:
+            self._deliver(call.asks, answer)
+        self._send_next()
+
+    def _deliver(self, asks: list[Ask], prediction: Prediction) -> None:
+        rows = sum(ask.batch.rows for ask in asks)
+        found = {array.shape[0] for array in prediction.arrays}
+        if found == {rows}:
+            deliver(asks, prediction)
+        else:
+            reason = f"The model was asked for {rows} rows and gave {max(found)}."
+            self._asks.refuse(asks, ModelFailed(reason))
+
+    # --- death ------------------------------------------------------------------------------------
+
+    def _on_timeout(self, number: int) -> None:
+        if self._call is None or self._call.number != number:
+            return
+        cause = f"gave no answer in {self._limits.predict_timeout_s:g} s and was killed"
+        message = f"The process of {name_version(self.key)} {cause}."
+        fail(self._call.asks, DeadlineExceeded(message))
+        self._die(cause)
+
+    def _die(self, cause: str | None) -> None:
+        """Refuse whoever waits, kill what is left, and tell the owner when it is gone."""
+        if self._death is not None:
+            return
+        self._child.kill()
+        self._silence(cause or "ended")
+        self._burial = asyncio.get_running_loop().create_task(self._bury(cause))
+
+    def _silence(self, cause: str) -> None:
+        self._death = cause
+        call, self._call = self._call, None
+        if call is not None:
+            call.watchdog.cancel()
+            self._fail_call(call)
+        self._asks.fail_all(ModelNotReady(self._explain()))
+
+    def _fail_call(self, call: _Call) -> None:
+        """A lone request killed the process; of several nobody knows which did."""
+        if len(call.asks) == 1:
+            reason = f"The process of {name_version(self.key)} died while it answered these rows."
+            fail(call.asks, ModelFailed(reason))
+        else:
+            fail(call.asks, ModelNotReady(self._explain()))
+
+    async def _bury(self, cause: str | None) -> None:
+        code = await asyncio.to_thread(self._child.reap)
+        _log_output(self.key, self._child)
+        self._on_death(f"The model's process {cause or describe_end(code)}.")
+
+    def _explain(self) -> str:
+        return f"The process of {name_version(self.key)} {self._death}; try again shortly."
+
+    def _release(self) -> None:
+        if self._death is None:
+            self._silence("was stopped")
+        if self._transport is None:
+            self._child.end.close()
+        else:
+            self._transport.abort()
+        self._child.output.close()
+
+
+def _log_output(key: VersionKey, child: Child) -> None:
+    """Leave an operator the last words of a process that failed."""
+    if words := child.output.tail()[-_LOGGED_CHARACTERS:].strip():
+        _LOG.warning("the process of %s last printed:\n%s", name_version(key), words)
+
+
+def _ignore(_reason: str) -> None:
+    pass
+
+
+def _read(message: messages.Answer, body: bytearray) -> Prediction:
+    arrays = messages.read_arrays(message.heads, body)
+    if not arrays or len(message.names) != len(arrays):
+        raise FrameError("An answer has no arrays, or not one name for each.")
+    return Prediction(message.names, arrays, message.is_table)

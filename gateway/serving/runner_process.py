@@ -1,0 +1,133 @@
+"""The process in which one model is loaded and answers: the other end of ``runner``.
+
+Started by ``launch`` with a socket, a lifeline and a folder, and nothing else: no environment, no
+database, no secrets. One thread; one call at a time. What the model prints goes to the worker's
+log, never into the socket.
+"""
+
+import errno
+import socket
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from gateway.serving import messages
+from gateway.serving.confinement import confine
+from gateway.serving.frames import Assembler, Frame, FrameError
+from gateway.serving.states import State
+from gateway.serving.warmup import warm_up
+from registry.loading import LoadedModel, load_folder
+from registry.tensors import Batch, Prediction
+from tracking.errors import InvalidRequest, ModelFailed, StagedoorError
+
+_PIECE_BYTES = 1 << 18
+_TRANSIENT_ERRNO = frozenset(
+    {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EAGAIN, errno.EINTR}
+)
+
+
+class _Channel:
+    """The socket to the worker, speaking messages."""
+
+    def __init__(self, end: socket.socket, max_frame_bytes: int) -> None:
+        self._end = end
+        self._max_frame_bytes = max_frame_bytes
+
+    def send(self, message: messages.FromRunner, chunks: Sequence[memoryview] = ()) -> None:
+        for piece in messages.encode(message, chunks, max_frame_bytes=self._max_frame_bytes):
+            self._end.sendall(piece)
+
+    def enter(self, state: State) -> None:
+        self.send(messages.Phase(state))
+
+    def frames(self) -> Iterator[Frame]:
+        assembler = Assembler(self._max_frame_bytes)
+        while piece := self._end.recv(_PIECE_BYTES):
+            yield from assembler.feed(piece)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Load the model and answer until the worker closes the socket."""
+    order = msgspec.json.decode(arguments[0], type=messages.Order)
+    end = socket.socket(fileno=order.channel)
+    confine(order.lifeline, end)
+    channel = _Channel(end, order.max_frame_bytes)
+    model = _load(channel, order)
+    if model is None:
+        return 1
+    for frame in channel.frames():
+        _answer(channel, model, frame)
+    return 0
+
+
+def _load(channel: _Channel, order: messages.Order) -> LoadedModel | None:
+    try:
+        model = load_folder(Path(order.folder))
+        warm_calls = warm_up(model, calls=order.warm_calls, enter=channel.enter)
+        channel.send(messages.Ready(model.signature, model.flavor, warm_calls))
+    except BaseException as error:  # noqa: BLE001  a model may raise anything, SystemExit too
+        traceback.print_exc()
+        channel.send(messages.Refused(_describe(error), _is_transient(error)))
+        return None
+    return model
+
+
+def _answer(channel: _Channel, model: LoadedModel, frame: Frame) -> None:
+    """Answer one call; a message that is none ends the process, which the worker sees."""
+    call = messages.decode_to_runner(frame)
+    arrays = messages.read_arrays(call.heads, frame.body)
+    batch = Batch(call.names, arrays, call.is_matrix)
+    try:
+        prediction = model.predict_batch(batch, call.params)
+        heads, chunks = _write(prediction)
+    except (ModelFailed, InvalidRequest) as error:
+        traceback.print_exc()
+        channel.send(messages.Failed(call.call, error.code, error.message))
+    except Exception as error:  # noqa: BLE001  a model may raise anything
+        traceback.print_exc()
+        reason = f"The model raised {type(error).__name__} on these rows."
+        channel.send(messages.Failed(call.call, ModelFailed.code, reason))
+    else:
+        channel.send(
+            messages.Answer(call.call, prediction.names, heads, prediction.is_table), chunks
+        )
+
+
+def _write(prediction: Prediction) -> tuple[tuple[messages.ArrayHead, ...], list[memoryview]]:
+    try:
+        return messages.write_arrays(prediction.arrays)
+    except FrameError as error:
+        raise ModelFailed(f"The model's answer cannot be sent: {error}") from error
+
+
+def _describe(error: BaseException) -> str:
+    """Return one sentence for a person who looks at the version."""
+    cause = " ".join(str(error).split())
+    match error:
+        case StagedoorError():
+            return cause
+        case FrameError():
+            return f"The answer to the input example cannot be sent: {cause}"
+        case SystemExit():
+            return "The model ended its process while it was loaded (SystemExit)."
+        case MemoryError():
+            return "There was not enough memory to load the model."
+        case ImportError():
+            return f"The model needs a module that cannot be imported here: {cause}."
+        case _:
+            return f"Loading the model raised {type(error).__name__}: {cause}."
+
+
+def _is_transient(error: BaseException) -> bool:
+    """Whether the same bytes may load at another time."""
+    return any(
+        isinstance(one, MemoryError) or (isinstance(one, OSError) and one.errno in _TRANSIENT_ERRNO)
+        for one in (error, error.__cause__)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

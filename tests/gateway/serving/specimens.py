@@ -1,0 +1,170 @@
+"""Small real models, good and hostile, and the folders they are saved in."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import numpy as np
+from numpy.typing import NDArray
+
+from registry.digest import digest, hash_folder
+from registry.input_example import write_input_example
+from registry.model_folder import ModelConfig, write_model_folder
+from registry.route import VersionKey, VersionRecord
+from registry.signature import Signature
+from registry.tensors import Batch
+from tracking.errors import ResourceMissing
+from tracking.wire import FileInfo
+
+DOUBLE, RAISE, CRASH, HANG, EXIT, FLOOD, SPEAK_OUT, ONE_ROW, SLOW = map(float, range(9))
+"""What a row asks of ``Obedient`` in its first column."""
+
+
+class Obedient:
+    """Doubles the second column, or does as the first one says."""
+
+    def predict(self, rows: NDArray[Any]) -> NDArray[Any]:
+        for command in rows[:, 0]:
+            _obey(command)
+        return rows[:1, 1] if ONE_ROW in rows[:, 0] else rows[:, 1] * 2.0
+
+
+class Affine:
+    """Answers ``slope * x``; knows which process answers."""
+
+    def __init__(self, slope: float) -> None:
+        self.slope = slope
+
+    def predict(self, rows: NDArray[Any]) -> NDArray[Any]:
+        return rows[:, 0] * self.slope
+
+
+class Textual:
+    """Answers text."""
+
+    def predict(self, rows: NDArray[Any]) -> NDArray[Any]:
+        return np.array(["even" if x % 2 == 0 else "odd" for x in rows[:, 0]])
+
+
+class Bomb:
+    """Runs code while it is unpickled."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+        return exec, (self.code,)
+
+
+def _obey(command: float) -> None:
+    if command in _DEEDS:
+        _DEEDS[command]()
+
+
+def _raise() -> None:
+    raise ValueError("no such row, said the secret payload 4711")
+
+
+def _hang() -> None:
+    while True:
+        pass
+
+
+_DEEDS: dict[float, Callable[[], object]] = {
+    RAISE: _raise,
+    CRASH: lambda: os.kill(os.getpid(), signal.SIGSEGV),
+    HANG: _hang,
+    EXIT: lambda: os._exit(3),
+    FLOOD: lambda: [sys.stdout.write("x" * 100 + "\n") for _ in range(20_000)],
+    SPEAK_OUT: lambda: sys.stdout.write("the model speaks\n"),
+    SLOW: lambda: time.sleep(0.3),
+}
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+def save(
+    folder: Path,
+    model: object,
+    *,
+    example: NDArray[Any] | None = None,
+    signature: Signature | None = None,
+) -> Path:
+    """Save a model the way the sklearn flavor does, in Python's own pickle."""
+    folder.mkdir(parents=True)
+    (folder / "model.pkl").write_bytes(cloudpickle.dumps(model))
+    info = None if example is None else write_input_example(folder, example)
+    flavors = {"sklearn": {"pickled_model": "model.pkl", "serialization_format": "cloudpickle"}}
+    config = ModelConfig(flavors=dict(flavors), signature=signature, saved_input_example_info=info)
+    write_model_folder(folder, config)
+    return folder
+
+
+def matrix(*rows: tuple[float, ...]) -> Batch:
+    return Batch(names=(), arrays=(np.array(rows, dtype=np.float64),), is_matrix=True)
+
+
+def record(model: str, version: int, folder: Path) -> VersionRecord:
+    """Describe a saved folder as a version whose storage is the folder's name."""
+    key = VersionKey(model, version, digest(hash_folder(folder)))
+    return VersionRecord(key, storage=folder.name, stage="None")
+
+
+class FolderStore:
+    """An artifact store over a folder that counts what is fetched."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.fetched = 0
+
+    def walk(self, path: str) -> Iterator[FileInfo]:
+        root = self._root / path
+        for file in sorted(root.rglob("*")):
+            if file.is_file():
+                yield FileInfo(path=file.relative_to(root).as_posix(), is_dir=False)
+
+    def get(self, path: str) -> Iterator[bytes]:
+        self.fetched += 1
+        try:
+            yield (self._root / path).read_bytes()
+        except FileNotFoundError as error:
+            raise ResourceMissing(f"There is no file {path!r}.") from error
+
+
+def until(claim: Callable[[], bool], *, within_s: float = 20.0) -> bool:
+    """Poll until a claim holds; say whether it does in time."""
+    deadline_s = time.monotonic() + within_s
+    while not claim():
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+async def eventually(claim: Callable[[], bool], *, within_s: float = 20.0) -> bool:
+    """Do the same on the running event loop, which goes on meanwhile."""
+    deadline_s = time.monotonic() + within_s
+    while not claim():
+        if time.monotonic() > deadline_s:
+            return False
+        await asyncio.sleep(0.005)
+    return True
+
+
+def descriptors() -> int:
+    """Count the open descriptors of this process."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"

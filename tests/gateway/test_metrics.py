@@ -1,0 +1,154 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from gateway.metrics import (
+    OTHER,
+    Bound,
+    RequestLabels,
+    metrics_page,
+    observe_assignment,
+    observe_load_failure,
+    observe_request,
+    observe_state,
+    scrape,
+)
+
+ROOT = Path(__file__).parents[2]
+LABELS = RequestLabels(model="iris", version="2", variant="stable", protocol="mlflow")
+
+PREPARE = """
+import os, sys
+from pathlib import Path
+from gateway.settings import prepare_metrics_folder
+folder = Path(sys.argv[1])
+prepare_metrics_folder(folder)
+from gateway import metrics
+
+def in_child(work):
+    pid = os.fork()
+    if not pid:
+        work()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return pid
+
+def value(name):
+    lines = metrics.scrape().decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+def count(times):
+    labels = metrics.RequestLabels(model="m", version="1", variant="", protocol="mlflow")
+    for _ in range(times):
+        metrics.observe_request(labels, "200", 0.01)
+    metrics.ROUTE_EPOCH.labels("m").set(times)
+    metrics.inflight("m").inc()
+"""
+
+
+def run(script: str, folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", PREPARE + script, str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    return done.stdout.strip()
+
+
+def test_a_request_is_counted_and_timed() -> None:
+    observe_request(LABELS, "200", 0.004)
+
+    page = scrape().decode()
+    series = 'model="iris",protocol="mlflow",variant="stable",version="2"'
+    assert f'stagedoor_requests_total{{code="200",{series}}}' in page
+    assert f'stagedoor_request_duration_seconds_bucket{{le="0.005",{series}}}' in page
+
+
+def test_a_version_is_in_one_state_at_a_time() -> None:
+    observe_state("pine", "1", "", "LOADING")
+    observe_state("pine", "1", "LOADING", "READY")
+
+    page = scrape().decode()
+    assert 'stagedoor_model_state{model="pine",state="LOADING",version="1"} 0.0' in page
+    assert 'stagedoor_model_state{model="pine",state="READY",version="1"} 1.0' in page
+
+
+def test_assignments_and_failed_loads_are_counted() -> None:
+    observe_assignment("fir", "candidate", "hash")
+    observe_load_failure("fir", "LOADING", "permanent")
+
+    page = scrape().decode()
+    assert 'stagedoor_assignments_total{experiment="",model="fir",reason="hash"' in page
+    assert 'class="permanent",model="fir",phase="LOADING"' in page
+
+
+def test_label_values_beyond_the_cap_share_one_series() -> None:
+    counter = Counter("x", "x", ("model", "code"), registry=CollectorRegistry())
+    bound = Bound(counter.labels, max_series=2)
+
+    children = [bound(name, "200") for name in ("a", "b", "c", "d")]
+
+    assert children[2] is children[3] is counter.labels(OTHER, OTHER)
+    assert bound("a", "200") is children[0]
+
+
+def test_models_beyond_the_cap_share_one_series() -> None:
+    counter = Counter("x", "x", ("model",), registry=CollectorRegistry())
+    bound = Bound(counter.labels)
+
+    children = [bound(f"m{index}") for index in range(202)]
+
+    assert children[199] is counter.labels("m199")
+    assert children[200] is children[201] is counter.labels(OTHER)
+
+
+def test_the_counts_of_several_processes_are_added_up(tmp_path: Path) -> None:
+    script = """
+in_child(lambda: count(3)); in_child(lambda: count(4))
+print(value("stagedoor_requests_total"), value("stagedoor_route_epoch"))
+"""
+    assert run(script, tmp_path) == "7.0 3.0"
+
+
+def test_counters_stay_and_gauges_go_when_a_process_is_folded(tmp_path: Path) -> None:
+    script = """
+pids = [in_child(lambda: count(3)), in_child(lambda: count(4))]
+before = value("stagedoor_inflight_requests")
+for pid in pids:
+    metrics.fold(folder, pid)
+    print(value("stagedoor_requests_total"), end=" ")
+print(value("stagedoor_request_duration_seconds_count"), before, end=" ")
+print(value("stagedoor_inflight_requests"), len(list(folder.glob("*.db"))))
+"""
+    assert run(script, tmp_path) == "7.0 7.0 7.0 2.0 0 2"
+
+
+def test_a_file_that_a_new_process_has_only_just_made_counts_as_nothing(tmp_path: Path) -> None:
+    script = """
+in_child(lambda: count(3))
+(folder / "counter_999.db").touch()
+print(value("stagedoor_requests_total"))
+"""
+    assert run(script, tmp_path) == "3.0"
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\x00\x00\x00" + b"\x01" * 60])
+def test_a_file_that_was_cut_off_is_dropped(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "counter_999.db").write_bytes(content)
+    script = """
+in_child(lambda: count(3))
+metrics.fold(folder, 999)
+print(value("stagedoor_requests_total"))
+"""
+    assert run(script, tmp_path) == "3.0"
+
+
+def test_the_page_of_metrics_is_up_to_date() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text()
+
+    assert page == metrics_page(), "run: python -m gateway.metrics > docs/metrics.md"
