@@ -1,0 +1,130 @@
+import gc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+import stagedoor
+from stagedoor.models import ModelInfo
+from tracking.errors import InvalidRequest, ResourceExists, ResourceMissing, StagedoorError
+
+ROWS = pd.DataFrame({"a": [0.0, 1.0, 2.0, 3.0], "b": [1.0, 0.0, 1.0, 0.0]})
+
+
+def fit(strength: float = 1.0) -> Any:
+    return LogisticRegression(C=strength).fit(ROWS, [0, 0, 1, 1])
+
+
+def log(strength: float = 1.0, **options: Any) -> ModelInfo:
+    with stagedoor.start_run():
+        return stagedoor.sklearn.log_model(
+            fit(strength), "model", registered_model_name="Toy model", **options
+        )
+
+
+def test_a_logged_model_loads_from_its_run() -> None:
+    with stagedoor.start_run() as run:
+        info = stagedoor.sklearn.log_model(fit(), "deep/model", input_example=ROWS.head(1))
+
+    loaded = stagedoor.load_model(info.model_uri)
+
+    assert info.model_uri == f"runs:/{run.info.run_id}/deep/model"
+    assert info.registered_model_version is None
+    assert loaded.signature == info.signature
+    assert loaded.config.run_id == run.info.run_id
+    np.testing.assert_array_equal(loaded.predict(ROWS), fit().predict(ROWS))
+
+
+def test_each_logging_under_a_name_adds_a_version() -> None:
+    assert [log().registered_model_version for _ in range(2)] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("ref", "strength"),
+    [("/1", 1.0), ("/2", 2.0), ("/latest", 3.0), ("/Production", 2.0), ("/production", 2.0),
+     ("@champion", 1.0)],
+)  # fmt: skip
+def test_a_version_loads_by_every_reference(ref: str, strength: float) -> None:
+    for one in (1.0, 2.0, 3.0):
+        log(one)
+    client = stagedoor.StagedoorClient()
+    client.transition_model_version_stage("Toy model", 2, "Production")
+    client.set_registered_model_alias("Toy model", "champion", 1)
+
+    native = stagedoor.sklearn.load_model(f"models:/Toy model{ref}")
+
+    assert native.get_params()["C"] == strength
+
+
+def test_a_model_is_registered_by_uri_with_tags() -> None:
+    with stagedoor.start_run() as run:
+        info = stagedoor.sklearn.log_model(fit(), artifact_path="m")
+
+    version = stagedoor.register_model(info.model_uri, "By hand", tags={"k": 1})
+    copy = stagedoor.register_model("models:/By hand/1", "Copy")
+
+    assert (version.version, version.run_id, version.tags) == ("1", run.info.run_id, {"k": "1"})
+    assert (copy.version, copy.source) == ("1", version.source)
+    assert stagedoor.load_model("models:/Copy/1").flavor == "sklearn"
+
+
+@pytest.mark.parametrize(
+    ("uri", "error"),
+    [
+        ("models:/Toy model/7", ResourceMissing),
+        ("models:/Toy model/Staging", ResourceMissing),
+        ("models:/Nobody/latest", ResourceMissing),
+        ("models:/Toy model@nobody", InvalidRequest),
+        ("models:/Toy model", InvalidRequest),
+        ("models:/Toy model/odd", InvalidRequest),
+        ("runs:/0123/model", ResourceMissing),
+        ("runs:/0123", InvalidRequest),
+        ("runs:/0123/../x", InvalidRequest),
+        ("mlflow-artifacts:/nothing/here", ResourceMissing),
+        ("s3://bucket/model", StagedoorError),
+    ],
+)
+def test_a_uri_that_leads_nowhere_is_a_clear_refusal(uri: str, error: type[Exception]) -> None:
+    log()
+
+    with pytest.raises(error):
+        stagedoor.load_model(uri)
+
+
+def test_a_folder_on_this_machine_saves_and_loads(tmp_path: Path) -> None:
+    stagedoor.sklearn.save_model(fit(), tmp_path / "model", input_example=ROWS)
+
+    loaded = stagedoor.pyfunc.load_model(str(tmp_path / "model"))
+    by_uri = stagedoor.load_model(f"file://{tmp_path / 'model'}")
+
+    np.testing.assert_array_equal(loaded.predict(ROWS), by_uri.predict(ROWS))
+    with pytest.raises(ResourceExists, match="not empty"):
+        stagedoor.sklearn.save_model(fit(), tmp_path / "model")
+
+
+def test_the_method_that_answers_is_chosen_at_logging() -> None:
+    log(pyfunc_predict_fn="predict_proba")
+
+    assert stagedoor.load_model("models:/Toy model/1").predict(ROWS).shape == (4, 2)
+
+
+def test_a_model_without_a_name_is_refused() -> None:
+    with stagedoor.start_run(), pytest.raises(InvalidRequest, match="a name"):
+        stagedoor.sklearn.log_model(fit())
+
+
+def test_the_example_outlives_the_loading_and_the_files_do_not_outlive_the_model() -> None:
+    info = log(input_example=ROWS.head(2))
+
+    loaded = stagedoor.load_model(info.model_uri)
+    example = loaded.input_example()
+    folder = loaded._folder  # noqa: SLF001 - where the files are is nobody else's business
+    del loaded
+    gc.collect()
+
+    assert example is not None
+    assert example.rows == 2
+    assert not folder.exists()
