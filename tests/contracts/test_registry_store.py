@@ -1,0 +1,307 @@
+"""What every registry store does: over SQLite, over PostgreSQL, and over HTTP."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from registry.http_store import HttpRegistryStore
+from registry.sql_store import SqlRegistryStore
+from registry.store import RegistryStore
+from registry.wire import (
+    AliasEntry,
+    CreateModel,
+    CreateVersion,
+    DeleteVersionTag,
+    SearchRequest,
+    SetAlias,
+    SetModelTag,
+    SetVersionTag,
+    TransitionStage,
+    UpdateModel,
+    UpdateVersion,
+)
+from tracking.database import open_database
+from tracking.errors import InvalidRequest, ResourceExists, ResourceMissing
+from tracking.http import HttpApi
+from tracking.wire import Tag
+
+SOURCE = "mlflow-artifacts:/1/abc/artifacts/model"
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "http"])
+def store(request: pytest.FixtureRequest) -> Iterator[RegistryStore]:
+    kind = request.param
+    uri = request.getfixturevalue("postgres_uri" if kind == "postgresql" else "sqlite_uri")
+    database = open_database(uri)
+    local = SqlRegistryStore(database, seal=lambda _model, _version: None, actor="ann")
+    if kind != "http":
+        yield local
+    else:
+        server = request.getfixturevalue("tracking_server")
+        server.registry = local
+        api = HttpApi(server.address, retry_for_s=0)
+        yield HttpRegistryStore(api)
+        api.close()
+    database.close()
+
+
+def register(store: RegistryStore, name: str = "IrisRF", versions: int = 1) -> None:
+    store.create_model(CreateModel(name=name))
+    for _ in range(versions):
+        store.create_version(CreateVersion(name=name, source=SOURCE))
+
+
+def move(store: RegistryStore, version: int, stage: str, *, archive: bool = False) -> None:
+    store.transition_stage(
+        TransitionStage(
+            name="IrisRF", version=str(version), stage=stage, archive_existing_versions=archive
+        )
+    )
+
+
+def stages(store: RegistryStore) -> dict[str, str | None]:
+    page = store.search_versions(SearchRequest(filter="name = 'IrisRF'"))
+    return {version.version: version.current_stage for version in page.model_versions}
+
+
+@pytest.mark.parametrize("name", ["IrisRF", "iris 50 %@home", "鳶尾花", "a.b-c_d"])
+def test_a_created_model_is_found_by_its_name(store: RegistryStore, name: str) -> None:
+    request = CreateModel(name=name, description="", tags=[Tag(key="team", value="a")])
+
+    made = store.create_model(request)
+
+    assert made == store.model(name)
+    assert (made.name, made.tags, made.latest_versions) == (name, [Tag(key="team", value="a")], [])
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a:b", "a\x00b", "a\nb", "x" * 257])
+def test_a_name_that_may_not_be_is_refused(store: RegistryStore, name: str) -> None:
+    with pytest.raises(InvalidRequest):
+        store.create_model(CreateModel(name=name))
+
+
+def test_a_taken_name_is_refused(store: RegistryStore) -> None:
+    register(store)
+
+    with pytest.raises(ResourceExists, match=r"Registered Model \(name=IrisRF\) already exists"):
+        store.create_model(CreateModel(name="IrisRF"))
+
+
+def test_a_missing_model_is_named_and_says_how_to_make_it(store: RegistryStore) -> None:
+    with pytest.raises(ResourceMissing, match="Registered Model with name=x not found"):
+        store.model("x")
+    with pytest.raises(ResourceMissing, match="Registered Model with name=x not found"):
+        store.create_version(CreateVersion(name="x", source=SOURCE))
+
+
+def test_versions_count_up_and_are_ready_at_once(store: RegistryStore) -> None:
+    register(store)
+
+    made = store.create_version(CreateVersion(name="IrisRF", source=SOURCE, description="d"))
+
+    assert (made.version, made.status, made.current_stage) == ("2", "READY", "None")
+    assert (made.source, made.description) == (SOURCE, "d")
+    assert made == store.version("IrisRF", "2")
+
+
+def test_the_number_of_a_deleted_version_is_not_used_again(store: RegistryStore) -> None:
+    register(store, versions=2)
+    store.delete_version("IrisRF", "2")
+
+    made = store.create_version(CreateVersion(name="IrisRF", source=SOURCE))
+
+    assert made.version == "3"
+    with pytest.raises(ResourceMissing, match=r"\(name=IrisRF, version=2\) not found"):
+        store.version("IrisRF", "2")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "",
+        "/etc/passwd",
+        "file:///etc",
+        "model",
+        "mlflow-artifacts:/../x",
+        "s3://b/%2e%2e/x",
+        "runs:/r/../x",
+    ],
+)
+def test_a_source_that_is_no_reference_is_refused(store: RegistryStore, source: str) -> None:
+    register(store)
+
+    with pytest.raises(InvalidRequest):
+        store.create_version(CreateVersion(name="IrisRF", source=source))
+
+
+def test_a_remote_source_is_recorded_as_sent(store: RegistryStore) -> None:
+    register(store)
+
+    made = store.create_version(CreateVersion(name="IrisRF", source="s3://bucket/model"))
+
+    assert made.source == store.download_uri("IrisRF", made.version) == "s3://bucket/model"
+
+
+def test_latest_versions_are_the_newest_of_each_stage(store: RegistryStore) -> None:
+    register(store, versions=4)
+    move(store, 1, "Archived")
+    move(store, 2, "Archived")
+
+    every = store.latest_versions("IrisRF", [])
+    archived = store.latest_versions("IrisRF", ["archived"])
+
+    assert [(v.version, v.current_stage) for v in every] == [("2", "Archived"), ("4", "None")]
+    assert [v.version for v in archived] == ["2"]
+    with pytest.raises(InvalidRequest, match="stage"):
+        store.latest_versions("IrisRF", ["nowhere"])
+
+
+def test_one_version_is_in_production_at_a_time(store: RegistryStore) -> None:
+    register(store, versions=2)
+
+    move(store, 1, "production")
+    move(store, 2, "Production")
+
+    assert stages(store) == {"1": "Archived", "2": "Production"}
+
+
+def test_several_versions_may_be_in_staging_unless_archived(store: RegistryStore) -> None:
+    register(store, versions=3)
+    move(store, 1, "Staging")
+    move(store, 2, "Staging")
+    both = stages(store)
+
+    move(store, 3, "Staging", archive=True)
+
+    assert both == {"1": "Staging", "2": "Staging", "3": "None"}
+    assert stages(store) == {"1": "Archived", "2": "Archived", "3": "Staging"}
+
+
+def test_racing_transitions_leave_one_in_production(store: RegistryStore) -> None:
+    register(store, versions=8)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda version: move(store, version, "Production"), range(1, 9)))
+
+    assert sorted(map(str, stages(store).values())) == ["Archived"] * 7 + ["Production"]
+
+
+def test_an_alias_moves_and_goes_with_its_version(store: RegistryStore) -> None:
+    register(store, versions=2)
+    store.set_alias(SetAlias(name="IrisRF", alias="champion", version="1"))
+    store.set_alias(SetAlias(name="IrisRF", alias="champion", version="2"))
+    moved = store.version_by_alias("IrisRF", "champion")
+
+    store.delete_version("IrisRF", "2")
+
+    assert (moved.version, moved.aliases) == ("2", ["champion"])
+    assert store.model("IrisRF").aliases == []
+    with pytest.raises(InvalidRequest, match="Registered model alias champion not found"):
+        store.version_by_alias("IrisRF", "champion")
+
+
+@pytest.mark.parametrize("alias", ["latest", "v7", "a b", "", "x" * 256])
+def test_an_alias_that_may_not_be_is_refused(store: RegistryStore, alias: str) -> None:
+    register(store)
+
+    with pytest.raises(InvalidRequest):
+        store.set_alias(SetAlias(name="IrisRF", alias=alias, version="1"))
+
+
+def test_descriptions_and_tags_are_set_changed_and_removed(store: RegistryStore) -> None:
+    register(store)
+    store.update_model(UpdateModel(name="IrisRF", description="forest"))
+    store.update_version(UpdateVersion(name="IrisRF", version="1", description="ten trees"))
+    store.set_model_tag(SetModelTag(name="IrisRF", key="team", value="a"))
+    store.set_version_tag(SetVersionTag(name="IrisRF", version="1", key="ok", value="no"))
+
+    store.set_version_tag(SetVersionTag(name="IrisRF", version="1", key="ok", value="yes"))
+    store.delete_model_tag("IrisRF", "team")
+
+    model, version = store.model("IrisRF"), store.version("IrisRF", "1")
+    assert (model.description, model.tags) == ("forest", [])
+    assert (version.description, version.tags) == ("ten trees", [Tag(key="ok", value="yes")])
+    store.delete_version_tag(DeleteVersionTag(name="IrisRF", version="1", key="ok"))
+    assert store.version("IrisRF", "1").tags == []
+
+
+def test_renaming_takes_everything_along(store: RegistryStore) -> None:
+    register(store, versions=2)
+    move(store, 2, "Production")
+    store.set_alias(SetAlias(name="IrisRF", alias="champion", version="2"))
+
+    renamed = store.rename_model("IrisRF", "IrisForest")
+
+    assert renamed.aliases == [AliasEntry(alias="champion", version="2")]
+    assert [(v.name, v.version) for v in renamed.latest_versions] == [
+        ("IrisForest", "1"),
+        ("IrisForest", "2"),
+    ]
+    with pytest.raises(ResourceMissing):
+        store.model("IrisRF")
+
+
+def test_a_deleted_model_is_gone_and_its_name_free(store: RegistryStore) -> None:
+    register(store)
+    store.delete_model("IrisRF")
+
+    register(store)
+
+    assert [v.version for v in store.model("IrisRF").latest_versions] == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (None, ["a", "b", "c"]),
+        ("name = 'a'", ["a"]),
+        ("name LIKE 'B%'", []),
+        ("name ILIKE 'B%'", ["b"]),
+        ("tags.team = 'x'", ["b"]),
+        ("tags.team != 'y' AND name != 'a'", ["b"]),
+        ("tag.`mlflow.prompt.is_prompt` != 'true'", ["a", "b", "c"]),
+    ],
+)
+def test_models_are_found_by_a_filter(
+    store: RegistryStore, text: str | None, found: list[str]
+) -> None:
+    for name in "abc":
+        store.create_model(CreateModel(name=name))
+    store.set_model_tag(SetModelTag(name="b", key="team", value="x"))
+
+    page = store.search_models(SearchRequest(filter=text))
+
+    assert [model.name for model in page.registered_models] == found
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        SearchRequest(filter="name ~ 'a'"),
+        SearchRequest(filter="creator = 'a'"),
+        SearchRequest(order_by=["creator"]),
+        SearchRequest(max_results=0),
+        SearchRequest(max_results=1001),
+        SearchRequest(page_token="AAAA"),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused(store: RegistryStore, request_: SearchRequest) -> None:
+    with pytest.raises(InvalidRequest):
+        store.search_models(request_)
+
+
+def test_pages_follow_each_other_and_end(store: RegistryStore) -> None:
+    register(store, versions=5)
+    seen: list[str] = []
+    token: str | None = None
+
+    while True:
+        asked = SearchRequest(max_results=2, order_by=["version_number ASC"], page_token=token)
+        page = store.search_versions(asked)
+        seen += [version.version for version in page.model_versions]
+        token = page.next_page_token
+        if token is None:
+            break
+
+    assert seen == ["1", "2", "3", "4", "5"]

@@ -1,0 +1,37 @@
+"""Scripts of other clients, run by their own Python against a server of ours."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = ROOT / ".venvs" / "mlflow" / "bin" / "python"
+TIMEOUT_S = 150.0
+
+
+def run_script(name: str, *, url: str, folder: Path) -> Any:
+    """Run a script of this folder with the real ``mlflow`` client; return what it wrote.
+
+    The client gets an environment of its own: the server's URI and no retries, so that an answer of
+    5xx fails at once.
+    """
+    assert PYTHON.exists(), "the mlflow client is not installed: run `make interop-env`"
+    answers = folder / "answers.json"
+    done = subprocess.run(
+        [PYTHON, Path(__file__).with_name(name), answers],
+        env={
+            "HOME": str(folder),
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+            "MLFLOW_TRACKING_URI": url,
+            "PATH": "/usr/bin:/bin",
+        },
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(answers.read_text(encoding="utf-8"))

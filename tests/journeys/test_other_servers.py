@@ -1,0 +1,63 @@
+"""The same story on PostgreSQL, by the scoring server, and with several in Production."""
+
+from pathlib import Path
+
+from tests.journeys.history import failures, false_answers
+from tests.journeys.models import marked_answer, register_marked
+from tests.journeys.server import Server, kill_hard, running
+from tests.journeys.traffic import Traffic
+
+ROWS = [[1.0, 2.0, 3.0]]
+
+
+def test_promotions_on_postgresql_reach_every_worker(tmp_path: Path, postgres_uri: str) -> None:
+    server = Server(tmp_path / "server", "--backend-store-uri", postgres_uri)
+    with running(server), Traffic(server, "Marked", ROWS, rate=60.0) as traffic:
+        register_marked(server, "Marked", 2)
+        assert server.promote("Marked", 1).status == 200
+        begun = len(traffic.history)
+        for number in range(20):
+            version = 2 - number % 2
+            assert server.promote("Marked", version).status == 200
+            answers = server.ask_every_worker(lambda: server.predict("Marked", ROWS))
+            assert {reply.version for reply in answers.values()} == {version}
+        before = server.worker_ids()
+        kill_hard([server.worker_pids()[0]])
+        lost_from = len(traffic.history)
+        server.wait_for_replacement(before)
+        rolled_back = server.post("/admin/models/Marked/rollback", {"wait": "active"})
+        traffic.end()
+
+    assert rolled_back.json()["version"] == 2
+    assert failures(traffic.history[begun + 8 : lost_from - 8]) == []
+    assert {row.status for row in failures(traffic.history)} <= {0, 404}
+    assert false_answers(traffic.history, marked_answer) == []
+
+
+def test_several_versions_may_stand_in_production_where_that_is_set(tmp_path: Path) -> None:
+    with running(Server(tmp_path / "server", "--no-single-production")) as server:
+        register_marked(server, "Marked", 3)
+        for version in (1, 3, 2):
+            assert server.transition("Marked", version, "Production").status == 200
+        server.wait_until(
+            lambda: server.predict("Marked", ROWS).headers.get("stagedoor-version") == "3",
+            "served by the highest",
+        )
+        query = "/api/2.0/mlflow/model-versions/search"
+        found = server.get(query).json()["model_versions"]
+
+    assert {version["current_stage"] for version in found} == {"Production"}
+
+
+def test_models_serve_answers_at_invocations(tmp_path: Path) -> None:
+    with running(Server(tmp_path / "server")) as server:
+        register_marked(server, "Marked", 1)
+        assert server.promote("Marked", 1).status == 200
+
+    command = ("models", "serve", "-m", "models:/Marked/Production")
+    with running(Server(tmp_path / "server", command=command)) as scoring:
+        answer = scoring.post("/invocations", {"inputs": ROWS})
+        health = scoring.get("/health").body, scoring.get("/ping").body
+
+    assert answer.predictions == [1006.0]
+    assert health == (b"\n", b"\n")
