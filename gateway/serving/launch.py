@@ -36,7 +36,7 @@ _Process = subprocess.Popen[bytes]
 _ROOT = str(Path(__file__).resolve().parents[2])
 _PIECE_BYTES = 1 << 18
 _CHECK_EVERY_S = 0.1
-_OUTSIDE_SIGNALS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+OUTSIDE_SIGNALS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 """A process ended by one of these was ended by somebody else, or for lack of memory."""
 
 
@@ -94,6 +94,12 @@ class Child:
         if self.process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
+
+    def ends_within(self, timeout_s: float) -> bool:
+        """Wait for the process to end by itself; say whether it did."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout_s)
+        return self.process.returncode is not None
 
     def reap(self) -> int:
         """Wait for the end of the process; return its code, or the negative signal."""
@@ -256,7 +262,7 @@ def _understand(frame: Frame, progress: Progress) -> messages.Ready | None:
 
 def _explain_end(child: Child) -> LoadFailed:
     code = child.end_now()
-    is_transient = code < 0 and -code in _OUTSIDE_SIGNALS
+    is_transient = code < 0 and -code in OUTSIDE_SIGNALS
     hint = " (for lack of memory?)" if code == -signal.SIGKILL else ""
     reason = f"The model's process {describe_end(code)} while it was loaded{hint}."
     return LoadFailed(reason, is_transient=is_transient)

@@ -17,7 +17,14 @@ from gateway.serving import batching, messages
 from gateway.serving.asks import Ask, Asks, deliver, fail
 from gateway.serving.failure import name_version
 from gateway.serving.frames import Assembler, FrameError
-from gateway.serving.launch import Child, RunnerLimits, await_ready, describe_end, launch
+from gateway.serving.launch import (
+    OUTSIDE_SIGNALS,
+    Child,
+    RunnerLimits,
+    await_ready,
+    describe_end,
+    launch,
+)
 from gateway.serving.progress import Progress
 from gateway.serving.states import State
 from registry.route import VersionKey
@@ -34,6 +41,8 @@ from tracking.errors import (
 
 _LOG = logging.getLogger("stagedoor.serving")
 _LOGGED_CHARACTERS = 4000
+_LAST_BREATH_S = 1.0
+"""How long a process that has closed its channel may take to end by itself."""
 _MODEL_ERRORS = {error.code: error for error in (ModelFailed, InvalidRequest, NotImplementedHere)}
 """What a model may say of the rows it got; any other code becomes ModelFailed."""
 
@@ -242,40 +251,44 @@ class Runner(asyncio.Protocol):
         self._die(cause)
 
     def _die(self, cause: str | None) -> None:
-        """Refuse whoever waits, kill what is left, and tell the owner when it is gone."""
+        """Refuse whoever waits, see how it ended, and tell the owner when it is gone."""
         if self._death is not None:
             return
-        self._child.kill()
-        self._silence(cause or "ended")
-        self._burial = asyncio.get_running_loop().create_task(self._bury(cause))
+        call = self._silence(cause or "ended")
+        self._burial = asyncio.get_running_loop().create_task(self._bury(cause, call))
 
-    def _silence(self, cause: str) -> None:
+    def _silence(self, cause: str) -> _Call | None:
+        """Refuse whoever waits; return the call that was under way."""
         self._death = cause
         call, self._call = self._call, None
         if call is not None:
             call.watchdog.cancel()
-            self._fail_call(call)
         self._asks.fail_all(ModelNotReady(self._explain()))
+        return call
 
-    def _fail_call(self, call: _Call) -> None:
-        """A lone request killed the process; of several nobody knows which did."""
-        if len(call.asks) == 1:
+    async def _bury(self, cause: str | None, call: _Call | None) -> None:
+        if cause is None and not await asyncio.to_thread(self._child.ends_within, _LAST_BREATH_S):
+            cause = "closed its channel and was killed"
+        code = await asyncio.to_thread(self._child.end_now)
+        if call is not None:
+            self._fail_call(call, is_to_blame=cause is not None or -code not in OUTSIDE_SIGNALS)
+        _log_output(self.key, self._child)
+        self._on_death(f"The model's process {cause or describe_end(code)}.")
+
+    def _fail_call(self, call: _Call, *, is_to_blame: bool) -> None:
+        """A lone request may have killed the process; of several nobody knows which did."""
+        if is_to_blame and len(call.asks) == 1:
             reason = f"The process of {name_version(self.key)} died while it answered these rows."
             fail(call.asks, ModelFailed(reason))
         else:
             fail(call.asks, ModelNotReady(self._explain()))
 
-    async def _bury(self, cause: str | None) -> None:
-        code = await asyncio.to_thread(self._child.reap)
-        _log_output(self.key, self._child)
-        self._on_death(f"The model's process {cause or describe_end(code)}.")
-
     def _explain(self) -> str:
         return f"The process of {name_version(self.key)} {self._death}; try again shortly."
 
     def _release(self) -> None:
-        if self._death is None:
-            self._silence("was stopped")
+        if self._death is None and (call := self._silence("was stopped")):
+            self._fail_call(call, is_to_blame=False)
         if self._transport is None:
             self._child.end.close()
         else:

@@ -417,6 +417,7 @@ def test_a_dropped_version_stays_for_a_way_back() -> None:
             aspire(manager, version(number))
             assert await sp.eventually(partial(manager.is_ready, version(number).key))
         assert await sp.eventually(lambda: manager.state(keys[0]) is State.ABSENT)
+        assert await sp.eventually(lambda: manager.state(keys[2]) is State.ACTIVE)
         states = [manager.state(key) for key in keys]
         aspire(manager, version(2))
         assert await sp.eventually(lambda: manager.state(keys[1]) is State.ACTIVE)

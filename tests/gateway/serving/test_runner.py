@@ -312,6 +312,19 @@ def test_a_lone_request_that_kills_the_process_fails_and_the_owner_is_told(
     assert asyncio.run(main()) == [reason]
 
 
+def test_a_lone_request_whose_process_somebody_kills_is_told_to_come_again(tmp_path: Path) -> None:
+    async def main() -> list[Any]:
+        async with serving(tmp_path, sp.Obedient()) as (runner, deaths):
+            slow = asyncio.create_task(ask_all(runner, (sp.SLOW, 1.0)))
+            await asyncio.sleep(0)
+            os.kill(runner.pid, signal.SIGKILL)
+            answers = await slow
+            await sp.eventually(lambda: bool(deaths))
+            return [*codes(answers), *deaths]
+
+    assert asyncio.run(main()) == ["MODEL_NOT_READY", "The model's process was killed by SIGKILL."]
+
+
 def test_those_who_wait_while_the_process_dies_are_told_to_come_again(tmp_path: Path) -> None:
     async def main() -> list[Any]:
         async with serving(tmp_path, sp.Obedient()) as (runner, _):
