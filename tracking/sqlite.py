@@ -137,6 +137,8 @@ def upgrade_sqlite(url: URL) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(lock_path(path))
         with lock.held():
+            # It holds hashed tokens and the secret that signs; its WAL gets the same mode.
+            path.touch(mode=0o600)
             _migrate(path)
         lock.close()
     except (OperationalError, OSError) as error:

@@ -184,6 +184,16 @@ def test_a_password_is_not_shown(postgres_uri: str) -> None:
     database.close()
 
 
+def test_a_new_sqlite_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/new.db")
+    with database.read():
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    database.close()
+
+    assert modes["new.db-wal"] == 0o600
+    assert set(modes.values()) == {0o600}
+
+
 def test_a_new_sqlite_file_is_made_ready_silently(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/folder/new.db"
     with pytest.raises(ResourceMissing):
