@@ -2,16 +2,18 @@
 FROM python:3.11-slim AS build
 WORKDIR /src
 RUN python -m venv /opt/stagedoor
-COPY requirements/server.txt requirements/
+COPY requirements/server.txt requirements/build.txt requirements/
 RUN /opt/stagedoor/bin/pip install --no-cache-dir --require-hashes -r requirements/server.txt
+# What builds the wheel stays behind.
+RUN python -m venv /opt/build \
+ && /opt/build/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY tracking tracking
 COPY registry registry
 COPY gateway gateway
 COPY stagedoor stagedoor
-RUN /opt/stagedoor/bin/pip install --no-cache-dir hatchling \
- && /opt/stagedoor/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
- && /opt/stagedoor/bin/pip uninstall --yes hatchling
+RUN /opt/build/bin/hatchling build -t wheel -d /opt/build/wheel \
+ && /opt/stagedoor/bin/pip install --no-cache-dir --no-deps /opt/build/wheel/*.whl
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin stagedoor \
