@@ -29,7 +29,7 @@ from gateway.api.mlflow import metrics as metric_handlers
 from gateway.api.mlflow.decoding import mlflow_router
 from gateway.api.permissions import RoutePermissions, check_permissions
 from gateway.api.refusals import EXCEPTION_HANDLERS
-from gateway.api.schema import StructSchemas, openapi_config
+from gateway.api.schema import StructSchemas, front_door, openapi_config
 from gateway.auth.door import Door
 from gateway.auth.hosts import host_policy
 from gateway.auth.tokens import TokenBook
@@ -242,12 +242,13 @@ class Worker:
 
 def make_control(worker: Worker) -> Litestar:
     """Return the control plane, with what its handlers ask for by name."""
+    prefix = worker.settings.server.static_prefix.rstrip("/")
     return Litestar(
         # In a router: given one by one, handlers of one path are registered once for each that
         # follows, and Litestar wraps a sync one anew each time.
         [
             Router("/", route_handlers=ADMIN_HANDLERS, tags=["routes of models"]),
-            Router("/", route_handlers=SERVER_HANDLERS, tags=["server"]),
+            Router("/", route_handlers=[front_door(prefix), *SERVER_HANDLERS], tags=["server"]),
             mlflow_router(MLFLOW_HANDLERS),
         ],
         dependencies={
@@ -262,7 +263,7 @@ def make_control(worker: Worker) -> Litestar:
         },
         lifespan=[worker.lifespan],
         exception_handlers=EXCEPTION_HANDLERS,
-        openapi_config=openapi_config(),
+        openapi_config=openapi_config(prefix),
         plugins=[StructSchemas()],
         request_max_body_size=None,
         logging_config=None,

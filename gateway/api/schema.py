@@ -6,6 +6,7 @@ from their table. ``app.py`` passes ``openapi_config`` and ``StructSchemas`` to 
 
 import re
 from functools import lru_cache
+from html import escape
 from importlib.metadata import version as installed_version
 from importlib.resources import files
 from typing import Any
@@ -19,6 +20,7 @@ from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Schema
 from litestar.params import FromPath
 from litestar.plugins import OpenAPISchemaPlugin
+from litestar.response import Redirect
 from litestar.types import Method
 from litestar.types.internal_types import PathParameterDefinition
 from litestar.typing import FieldDefinition
@@ -33,6 +35,7 @@ _ASSETS = {
     "swagger-ui-bundle.js": ("vendor/swagger-ui/swagger-ui-bundle.js", "text/javascript"),
     "schema.js": ("assets/schema.js", "text/javascript"),
 }
+_FOUND = 302
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -40,19 +43,19 @@ _HEADERS = {
     ),
     "referrer-policy": "no-referrer",
 }
-_PAGE = b"""<!doctype html>
+_PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Stagedoor: API</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="/schema/assets/swagger-ui.css">
+<link rel="stylesheet" href="{prefix}/schema/assets/swagger-ui.css">
 </head>
 <body>
 <main id="schema"></main>
-<script src="/schema/assets/swagger-ui-bundle.js"></script>
-<script src="/schema/assets/schema.js"></script>
+<script src="{prefix}/schema/assets/swagger-ui-bundle.js"></script>
+<script src="{prefix}/schema/assets/schema.js"></script>
 </body>
 </html>
 """
@@ -93,7 +96,15 @@ class StructSchemas(OpenAPISchemaPlugin):
 
 
 class SchemaPage(OpenAPIRenderPlugin):
-    """The page at ``/schema``."""
+    """The page at ``/schema``.
+
+    Args:
+        prefix: What stands before its address.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(path="/", media_type=MediaType.HTML)
+        self._page = _PAGE.format(prefix=escape(prefix)).encode()
 
     def render(
         self,
@@ -101,7 +112,7 @@ class SchemaPage(OpenAPIRenderPlugin):
         openapi_schema: dict[str, Any],  # noqa: ARG002 - the page asks for it
     ) -> bytes:
         """Return the page; its script asks for the document."""
-        return _PAGE
+        return self._page
 
 
 class SchemaDocument(JsonRenderPlugin):
@@ -113,8 +124,28 @@ class SchemaDocument(JsonRenderPlugin):
         return self.render_json(request, openapi_schema | {"paths": paths})
 
 
-def openapi_config() -> OpenAPIConfig:
-    """Return Litestar's configuration of the document; a new one for each application."""
+def front_door(prefix: str) -> HTTPRouteHandler:
+    """Return the handler of ``/``: whoever opens the bare address with a browser is led on."""
+
+    @get(
+        "/",
+        sync_to_thread=False,
+        include_in_schema=False,
+        opt={"permission": Permission.READ},
+        status_code=_FOUND,
+    )
+    def front() -> Redirect:
+        return Redirect(f"{prefix}/schema", status_code=_FOUND)
+
+    return front
+
+
+def openapi_config(prefix: str = "") -> OpenAPIConfig:
+    """Return Litestar's configuration of the document; a new one for each application.
+
+    Args:
+        prefix: What a proxy in front leaves on paths, or an empty text.
+    """
     router = Router(
         "/schema",
         route_handlers=[asset],
@@ -128,7 +159,7 @@ def openapi_config() -> OpenAPIConfig:
         description="Experiment tracker, model registry and model serving gateway.",
         use_handler_docstrings=True,
         operation_id_creator=operation_id,
-        render_plugins=[SchemaPage(path="/", media_type=MediaType.HTML), SchemaDocument()],
+        render_plugins=[SchemaPage(prefix), SchemaDocument()],
         openapi_router=router,
     )
 

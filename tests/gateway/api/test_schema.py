@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from gateway.api.permissions import check_permissions
 from gateway.api.refusals import EXCEPTION_HANDLERS
-from gateway.api.schema import StructSchemas, openapi_config
+from gateway.api.schema import StructSchemas, front_door, openapi_config
 from gateway.auth.policy import Permission
 from gateway.protocols.call import PREDICT_ROUTES
 
@@ -38,11 +38,11 @@ def change(name: FromPath[str]) -> str:
     return name
 
 
-def application() -> Litestar:
+def application(prefix: str = "") -> Litestar:
     return Litestar(
-        [things, more, change],
+        [front_door(prefix), things, more, change],
         plugins=[StructSchemas()],
-        openapi_config=openapi_config(),
+        openapi_config=openapi_config(prefix),
         exception_handlers=EXCEPTION_HANDLERS,
         logging_config=None,
     )
@@ -90,6 +90,16 @@ def test_the_page_needs_nothing_but_this_server(client: TestClient[Any]) -> None
     for path in wanted:
         if not path.startswith("data:"):
             assert client.get(path).status_code == 200
+
+
+def test_behind_a_proxy_the_page_asks_for_its_files_under_the_prefix() -> None:
+    with TestClient(application("/mlops")) as client:
+        page = client.get("/schema")
+        front = client.get("/", follow_redirects=False)
+
+    wanted = re.findall(r'(?:src|href)="(?!data:)([^"]+)"', page.text)
+    assert {path.partition("/schema/assets/")[0] for path in wanted} == {"/mlops"}
+    assert (front.status_code, front.headers["location"]) == (302, "/mlops/schema")
 
 
 def test_the_page_forbids_inline_scripts_and_has_none(client: TestClient[Any]) -> None:
