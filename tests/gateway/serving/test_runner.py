@@ -111,7 +111,7 @@ BROKEN = {
     "lies on the socket": (
         sp.Bomb(
             "import os, stat\n"
-            "for fd in range(3, 64):\n"
+            "for fd in range(3, 4096):\n"
             "    try:\n"
             "        if stat.S_ISSOCK(os.fstat(fd).st_mode): os.write(fd, b'\\xff' * 64)\n"
             "    except OSError: pass\n"
