@@ -54,6 +54,7 @@ class PromotionOrder(Struct, frozen=True):
         archive_existing: Whether what carries ``to_stage`` now is archived.
         check_expected: Whether ``expected_production`` is to be checked.
         expected_production: The Production version the caller believes there is; none for none.
+        is_rollback: Whether it goes back to a version that has been there.
     """
 
     model: str
@@ -63,6 +64,7 @@ class PromotionOrder(Struct, frozen=True):
     archive_existing: bool = True
     check_expected: bool = False
     expected_production: int | None = None
+    is_rollback: bool = False
 
 
 class Plan(Struct, frozen=True):
@@ -77,6 +79,7 @@ class Plan(Struct, frozen=True):
         epoch: The epoch it would commit.
         committed: The route now.
         following: The route after.
+        is_rollback: Whether the version has been there before.
     """
 
     model: str
@@ -87,6 +90,7 @@ class Plan(Struct, frozen=True):
     epoch: int
     committed: Route
     following: Route
+    is_rollback: bool
 
     @property
     def is_done(self) -> bool:
@@ -121,6 +125,7 @@ def plan_promotion(connection: Connection, order: PromotionOrder) -> Plan:
         epoch=row.epoch + 1,
         committed=row.committed,
         following=_route_after(row, facts, moves, version),
+        is_rollback=order.is_rollback,
     )
 
 
@@ -131,7 +136,7 @@ def promote(connection: Connection, plan: Plan, cause: Cause, *, timeout_ms: int
         model=plan.model,
         lane=Lane.STRICT,
         route=plan.following,
-        promotion=Promotion(plan.version, plan.to_stage, archive),
+        promotion=Promotion(plan.version, plan.to_stage, archive, plan.is_rollback),
     )
     return open_switch(connection, order, cause, timeout_ms=timeout_ms)
 
@@ -149,7 +154,7 @@ def plan_rollback(connection: Connection, model: str) -> PromotionOrder:
     for past in history(connection, model, limit=HISTORY_LIMIT):
         held = past.route.production
         if past.state is SwitchState.COMMITTED and held not in (now, None) and held in facts.stages:
-            return PromotionOrder(model=model, version=held)
+            return PromotionOrder(model=model, version=held, is_rollback=True)
     message = (
         f"{model!r} has no earlier Production version to go back to"
         f"{'' if now is None else f': only version {now} has served'}."

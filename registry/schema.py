@@ -199,3 +199,39 @@ registry_flag = Table(
     Column("name", String(40), primary_key=True),
     Column("value", String(40), nullable=False),
 )
+
+webhook = Table(
+    "webhook",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", String(63), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("events", Text, nullable=False),
+    Column("description", Text),
+    # Encrypted by the gateway; this room never sees what it says.
+    Column("secret", Text),
+    Column("status", String(16), nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("dropped", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Index("webhook_by_creation", "created_at", "id"),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("webhook", String(36), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", String(36), nullable=False),
+    Column("model", String(NAME_LENGTH), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", BigInteger, nullable=False),
+    Column("claimed_by", String(NAME_LENGTH)),
+    Column("claimed_until", BigInteger, nullable=False),
+    Column("problem", Text),
+    ForeignKeyConstraint(["webhook"], ["webhook.id"], ondelete="CASCADE"),
+    Index("delivery_by_model", "webhook", "model", "seq"),
+)

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from registry import webhook_events
 from registry.changes import ChangeKind, record_change
+from registry.outbox import announce
 from registry.routes import create_route, lock_route
 from registry.schema import (
     model_alias,
@@ -43,6 +45,7 @@ def create_model(connection: Connection, request: CreateModel, cause: Cause) -> 
     for tag in request.tags:
         set_tag(connection, request.name, tag, now_ms=cause.now_ms)
     record_change(connection, ChangeKind.MODEL, request.name, now_ms=cause.now_ms)
+    announce(connection, webhook_events.model_created(request), now_ms=cause.now_ms)
 
 
 def read_models(connection: Connection, names: list[str]) -> list[RegisteredModel]:
@@ -146,10 +149,15 @@ def set_tag(connection: Connection, name: str, tag: Tag, *, now_ms: int) -> None
     )
 
 
-def delete_tag(connection: Connection, name: str, key: str) -> None:
-    """Remove a tag of a model, if it is there."""
-    of = registered_model_tag.c.model == name
-    connection.execute(delete(registered_model_tag).where(of, registered_model_tag.c.key == key))
+def delete_tag(connection: Connection, name: str, key: str) -> bool:
+    """Remove a tag of a model; say whether it was there."""
+    of = (registered_model_tag.c.model == name, registered_model_tag.c.key == key)
+    return connection.execute(delete(registered_model_tag).where(*of)).rowcount > 0
+
+
+def is_prompt(connection: Connection, name: str) -> bool:
+    """Say whether a model is a prompt."""
+    return webhook_events.is_prompt_of(_tags(connection, [name]).get(name, []))
 
 
 def touch(connection: Connection, name: str, *, now_ms: int) -> None:
@@ -171,10 +179,10 @@ def set_alias(connection: Connection, name: str, alias: str, version: int) -> No
     connection.execute(insert(model_alias).values(model=name, alias=alias, version=version))
 
 
-def delete_alias(connection: Connection, name: str, alias: str) -> None:
-    """Remove an alias, if it is there; call ``follow`` after."""
-    of = model_alias.c.model == name
-    connection.execute(delete(model_alias).where(of, model_alias.c.alias == alias))
+def delete_alias(connection: Connection, name: str, alias: str) -> bool:
+    """Remove an alias, and say whether it was there; call ``follow`` after."""
+    of = (model_alias.c.model == name, model_alias.c.alias == alias)
+    return connection.execute(delete(model_alias).where(*of)).rowcount > 0
 
 
 def missing_model(name: str) -> ResourceMissing:

@@ -9,8 +9,9 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from registry import limits, promotion, sql_models, sql_versions
+from registry import limits, promotion, sql_models, sql_versions, webhook_events
 from registry.changes import ChangeKind, record_change
+from registry.outbox import announce
 from registry.search import find_models, find_versions
 from registry.sources import check_source
 from registry.stages import parse_stage
@@ -130,16 +131,24 @@ class SqlRegistryStore:
     def set_model_tag(self, request: SetModelTag) -> None:
         """See ``RegistryStore``."""
         tag = limits.check_tag(Tag(key=request.key, value=request.value or ""))
-        self._database.write(
-            lambda connection: sql_models.set_tag(connection, request.name, tag, now_ms=now_ms())
-        )
+
+        def work(connection: Connection) -> None:
+            sql_models.set_tag(connection, request.name, tag, now_ms=now_ms())
+            if sql_models.is_prompt(connection, request.name):
+                told = webhook_events.prompt_tag_changed(request.name, tag.key, tag.value)
+                announce(connection, told, now_ms=now_ms())
+
+        self._database.write(work)
 
     def delete_model_tag(self, name: str, key: str) -> None:
         """See ``RegistryStore``."""
 
         def work(connection: Connection) -> None:
             sql_models.touch(connection, name, now_ms=now_ms())
-            sql_models.delete_tag(connection, name, key)
+            is_prompt = sql_models.is_prompt(connection, name)
+            if sql_models.delete_tag(connection, name, key) and is_prompt:
+                told = webhook_events.prompt_tag_changed(name, key, None)
+                announce(connection, told, now_ms=now_ms())
 
         self._database.write(work)
 
@@ -152,7 +161,7 @@ class SqlRegistryStore:
             sql_models.touch(connection, request.name, now_ms=now_ms())
             sql_versions.require_version(connection, key)
             sql_models.set_alias(connection, request.name, request.alias, key[1])
-            record_change(connection, ChangeKind.ALIAS, request.name, now_ms=now_ms())
+            self._alias_changed(connection, request.name, request.alias, key[1])
             self._follow(connection, request.name)
 
         self._database.write(work)
@@ -162,8 +171,8 @@ class SqlRegistryStore:
 
         def work(connection: Connection) -> None:
             sql_models.touch(connection, name, now_ms=now_ms())
-            sql_models.delete_alias(connection, name, alias)
-            record_change(connection, ChangeKind.ALIAS, name, now_ms=now_ms())
+            if sql_models.delete_alias(connection, name, alias):
+                self._alias_changed(connection, name, alias, None)
             self._follow(connection, name)
 
         self._database.write(work)
@@ -239,7 +248,12 @@ class SqlRegistryStore:
         """See ``RegistryStore``."""
         tag = limits.check_tag(Tag(key=request.key, value=request.value or ""))
         key = (request.name, limits.parse_version(request.version))
-        self._database.write(lambda connection: sql_versions.set_tag(connection, key, tag))
+
+        def work(connection: Connection) -> None:
+            sql_versions.set_tag(connection, key, tag)
+            self._tag_changed(connection, key, tag.key, tag.value)
+
+        self._database.write(work)
 
     def delete_version_tag(self, request: DeleteVersionTag) -> None:
         """See ``RegistryStore``."""
@@ -247,7 +261,8 @@ class SqlRegistryStore:
 
         def work(connection: Connection) -> None:
             sql_versions.require_version(connection, key)
-            sql_versions.delete_tag(connection, key, request.key)
+            if sql_versions.delete_tag(connection, key, request.key):
+                self._tag_changed(connection, key, request.key, None)
 
         self._database.write(work)
 
@@ -256,6 +271,21 @@ class SqlRegistryStore:
         key = (name, limits.parse_version(version))
         with self._database.read() as connection:
             return sql_versions.read_download_uri(connection, key)
+
+    def _alias_changed(
+        self, connection: Connection, model: str, alias: str, version: int | None
+    ) -> None:
+        is_prompt = sql_models.is_prompt(connection, model)
+        told = webhook_events.alias_changed(model, alias, version, is_prompt=is_prompt)
+        record_change(connection, ChangeKind.ALIAS, model, now_ms=now_ms())
+        announce(connection, told, now_ms=now_ms())
+
+    def _tag_changed(
+        self, connection: Connection, key: tuple[str, int], tag: str, value: str | None
+    ) -> None:
+        is_prompt = sql_models.is_prompt(connection, key[0])
+        told = webhook_events.version_tag_changed(key, tag, value, is_prompt=is_prompt)
+        announce(connection, told, now_ms=now_ms())
 
     def _cause(self) -> Cause:
         return Cause(actor=self._actor, reason="", now_ms=now_ms())

@@ -6,11 +6,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_, update
 
 from registry.changes import ChangeKind, record_change
+from registry.outbox import announce
 from registry.routes import lock_route
 from registry.schema import model_alias, model_version, model_version_tag, registered_model
 from registry.sources import PROXY_SCHEME, find_storage
 from registry.stages import Stage
 from registry.switches import Cause, find_open, supersede
+from registry.webhook_events import version_created
 from registry.wire import CreateVersion, ModelVersion
 from tracking.errors import ResourceMissing
 from tracking.sql_logged_models import note_version, row_of
@@ -36,6 +38,7 @@ def create_version(connection: Connection, request: CreateVersion, cause: Cause)
         .returning(registered_model.c.last_version)
     )
     version = int(connection.execute(counted).scalar_one())
+    run_id = _run_of(connection, request)
     connection.execute(
         insert(model_version).values(
             model=request.name,
@@ -45,7 +48,7 @@ def create_version(connection: Connection, request: CreateVersion, cause: Cause)
             user_id=cause.actor,
             source=request.source,
             storage=find_storage(connection, request.source),
-            run_id=_run_of(connection, request),
+            run_id=run_id,
             run_link=request.run_link,
             model_id=request.model_id,
             created_at=cause.now_ms,
@@ -57,6 +60,7 @@ def create_version(connection: Connection, request: CreateVersion, cause: Cause)
     if request.model_id:
         note_version(connection, request.model_id, request.name, version)
     record_change(connection, ChangeKind.VERSION, request.name, now_ms=cause.now_ms)
+    announce(connection, version_created(request, version, run_id), now_ms=cause.now_ms)
     return version
 
 
@@ -148,12 +152,12 @@ def set_tag(connection: Connection, key: Key, tag: Tag) -> None:
     )
 
 
-def delete_tag(connection: Connection, key: Key, tag_key: str) -> None:
-    """Remove a tag of a version, if it is there."""
+def delete_tag(connection: Connection, key: Key, tag_key: str) -> bool:
+    """Remove a tag of a version; say whether it was there."""
     model, version = key
     table = model_version_tag.c
     of = (table.model == model, table.version == version, table.key == tag_key)
-    connection.execute(delete(model_version_tag).where(*of))
+    return connection.execute(delete(model_version_tag).where(*of)).rowcount > 0
 
 
 def require_version(connection: Connection, key: Key) -> None:

@@ -14,8 +14,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection, Row, insert, select, update
 
+from registry import webhook_events
 from registry.changes import ChangeKind, record_change
 from registry.fleet import IsLive, serving_workers
+from registry.outbox import announce
 from registry.planning import Move, must_prove, next_route, plan_moves, split_after
 from registry.route import Route
 from registry.routes import (
@@ -66,6 +68,7 @@ class Promotion(Struct, frozen=True):
     version: int
     to_stage: Stage
     archive: bool
+    is_rollback: bool = False
 
 
 class Order(Struct, frozen=True):
@@ -234,6 +237,7 @@ def commit(connection: Connection, opened: Switch, *, now_ms: int, timeout_ms: i
         desired=replace(row.desired, split=split),
     )
     save_committed(connection, committed, now_ms=now_ms)
+    _tell_committed(connection, opened, row.committed, committed.committed, now_ms=now_ms)
     _close(connection, opened, SwitchState.COMMITTED, why=None, now_ms=now_ms)
     record_change(connection, ChangeKind.ROUTE, opened.model, now_ms=now_ms)
     follow(connection, opened.model, Cause(opened.actor, "", now_ms), timeout_ms=timeout_ms)
@@ -313,6 +317,28 @@ def _close(
         .where(switch.c.seq == opened.seq, switch.c.state == SwitchState.PREPARING)
         .values(state=state, why=why, closed_at=now_ms)
     )
+    if state is SwitchState.ABORTED:
+        told = webhook_events.switch_aborted(opened.model, why, _because(opened))
+        announce(connection, told, now_ms=now_ms)
+
+
+def _tell_committed(
+    connection: Connection, opened: Switch, before: Route, after: Route, *, now_ms: int
+) -> None:
+    is_rollback = opened.promotion is not None and opened.promotion.is_rollback
+    for told in webhook_events.route_committed(
+        opened.model, before, after, _because(opened), is_rollback=is_rollback
+    ):
+        announce(connection, told, now_ms=now_ms)
+
+
+def _because(opened: Switch) -> dict[str, Any]:
+    return {
+        "switch": opened.seq,
+        "epoch": opened.epoch,
+        "actor": opened.actor,
+        "reason": opened.reason,
+    }
 
 
 def _switch(row: Row[Any]) -> Switch:

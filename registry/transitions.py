@@ -5,9 +5,11 @@ from typing import Protocol
 from sqlalchemy import Connection, insert, null, select, update
 
 from registry.changes import ChangeKind, record_change
+from registry.outbox import announce
 from registry.planning import Move
 from registry.schema import model_version, registered_model, registry_flag, transition
 from registry.stages import Stage
+from registry.webhook_events import stage_moved
 from tracking.errors import ResourceConflict
 
 SINGLE_PRODUCTION = "single_production"
@@ -84,21 +86,30 @@ def apply_moves(
                 updated_at=because.now_ms,
             )
         )
-        connection.execute(
-            insert(transition).values(
-                model=model,
-                version=move.version,
-                from_stage=move.from_stage,
-                to_stage=move.to_stage,
-                actor=because.actor,
-                reason=because.reason,
-                at=because.now_ms,
-                switch=switch_seq,
-            )
-        )
+        _log_move(connection, model, move, because, switch_seq)
     connection.execute(
         update(registered_model)
         .where(registered_model.c.name == model)
         .values(updated_at=because.now_ms)
     )
     record_change(connection, ChangeKind.STAGE, model, now_ms=because.now_ms)
+
+
+def _log_move(
+    connection: Connection, model: str, move: Move, because: Because, switch_seq: int | None
+) -> None:
+    connection.execute(
+        insert(transition).values(
+            model=model,
+            version=move.version,
+            from_stage=move.from_stage,
+            to_stage=move.to_stage,
+            actor=because.actor,
+            reason=because.reason,
+            at=because.now_ms,
+            switch=switch_seq,
+        )
+    )
+    if move.from_stage != move.to_stage:
+        told = stage_moved(model, move, actor=because.actor, reason=because.reason)
+        announce(connection, told, now_ms=because.now_ms)

@@ -184,7 +184,7 @@ def test_a_rollback_brings_the_previous_production_version_back(fleet: FleetOfTw
     with fleet.database.read() as connection:
         order = promotion.plan_rollback(connection, "A")
 
-    assert order == PromotionOrder("A", version=1)
+    assert order == PromotionOrder("A", version=1, is_rollback=True)
 
 
 def test_without_an_earlier_production_version_there_is_no_rollback(fleet: FleetOfTwo) -> None:

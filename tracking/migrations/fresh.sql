@@ -9,7 +9,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0004');
+INSERT INTO "alembic_version" VALUES('0006');
 CREATE TABLE change (
 	seq BIGINT NOT NULL, 
 	kind VARCHAR(40) NOT NULL, 
@@ -36,6 +36,21 @@ CREATE TABLE datasets (
 	CONSTRAINT pk_datasets PRIMARY KEY (dataset_id), 
 	CONSTRAINT uq_datasets_experiment_id_name_digest UNIQUE (experiment_id, name, digest), 
 	CONSTRAINT fk_datasets_experiment_id FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id)
+);
+CREATE TABLE delivery (
+	webhook VARCHAR(36) NOT NULL, 
+	seq BIGINT NOT NULL, 
+	id VARCHAR(36) NOT NULL, 
+	model VARCHAR(256) NOT NULL, 
+	body TEXT NOT NULL, 
+	at BIGINT NOT NULL, 
+	attempts INTEGER NOT NULL, 
+	next_at BIGINT NOT NULL, 
+	claimed_by VARCHAR(256), 
+	claimed_until BIGINT NOT NULL, 
+	problem TEXT, 
+	CONSTRAINT pk_delivery PRIMARY KEY (webhook, seq), 
+	CONSTRAINT fk_delivery_webhook FOREIGN KEY(webhook) REFERENCES webhook (id) ON DELETE CASCADE
 );
 CREATE TABLE experiment_tags (
 	experiment_id INTEGER NOT NULL, 
@@ -316,6 +331,20 @@ CREATE TABLE transition (
 	switch INTEGER, 
 	CONSTRAINT pk_transition PRIMARY KEY (id)
 );
+CREATE TABLE webhook (
+	id VARCHAR(36) NOT NULL, 
+	name VARCHAR(63) NOT NULL, 
+	url TEXT NOT NULL, 
+	events TEXT NOT NULL, 
+	description TEXT, 
+	secret TEXT, 
+	status VARCHAR(16) NOT NULL, 
+	last_seq BIGINT NOT NULL, 
+	dropped BIGINT NOT NULL, 
+	created_at BIGINT NOT NULL, 
+	updated_at BIGINT NOT NULL, 
+	CONSTRAINT pk_webhook PRIMARY KEY (id)
+);
 CREATE TABLE worker (
 	id VARCHAR(256) NOT NULL, 
 	host VARCHAR(256) NOT NULL, 
@@ -335,4 +364,6 @@ CREATE INDEX switch_by_model ON switch (model, seq);
 CREATE INDEX switch_by_state ON switch (state);
 CREATE INDEX ix_logged_models_by_creation ON logged_models (experiment_id, is_deleted, creation_time, model_id);
 CREATE INDEX ix_run_datasets_dataset_id ON run_datasets (dataset_id);
+CREATE INDEX webhook_by_creation ON webhook (created_at, id);
+CREATE INDEX delivery_by_model ON delivery (webhook, model, seq);
 DELETE FROM "sqlite_sequence";
