@@ -24,6 +24,7 @@ from gateway.api.mlflow import (
     registered_models,
     runs,
     server_info,
+    webhooks,
 )
 from gateway.api.mlflow import metrics as metric_handlers
 from gateway.api.mlflow.decoding import mlflow_router
@@ -32,10 +33,15 @@ from gateway.api.refusals import EXCEPTION_HANDLERS
 from gateway.api.schema import StructSchemas, front_door, openapi_config
 from gateway.auth.door import Door
 from gateway.auth.hosts import host_policy
-from gateway.auth.tokens import TokenBook
+from gateway.auth.tokens import TokenBook, server_secret
+from gateway.delivery.egress import Egress
+from gateway.delivery.egress_rules import parse_networks
 from gateway.delivery.presence import read_liveness, row_of
 from gateway.delivery.promoter import Promoter
 from gateway.delivery.reconciler import Reconciler
+from gateway.delivery.secret_box import SecretBox
+from gateway.delivery.webhook_sender import Pace, WebhookSender
+from gateway.delivery.webhooks import Webhooks
 from gateway.dispatch import App, Dispatch
 from gateway.http_protocol import DoorConfig, DoorServer
 from gateway.opening import Opening
@@ -73,6 +79,7 @@ MLFLOW_HANDLERS = [
     *server_info.HANDLERS,
     *registered_models.HANDLERS,
     *model_versions.HANDLERS,
+    *webhooks.HANDLERS,
 ]
 """The routes that MLflow's clients call, each with its permission."""
 
@@ -127,6 +134,7 @@ class Worker:
         )
         self.opening = Opening(self._make_predict(), patience_s=settings.serving.load_timeout_s)
         self.tokens = TokenBook(self.database) if settings.auth.enabled else None
+        self.egress, self.webhooks, self.sender = self._make_webhooks()
 
     def application(self) -> Dispatch:
         """Return the callable that the HTTP server runs."""
@@ -160,12 +168,15 @@ class Worker:
             self.tokens.start()
         joins_others = self._others_serve()
         self.reconciler.start()
+        self.sender.start()
         if joins_others:
             patience_s = self.settings.registry.switch_timeout_s
             await asyncio.to_thread(self.reconciler.wait_until_serving, patience_s)
         yield
         if self.tokens is not None:
             self.tokens.close()
+        await asyncio.to_thread(self.sender.stop)
+        self.egress.close()
         await asyncio.to_thread(self.reconciler.stop)
         await self.manager.close(drain_timeout_s=self.settings.serving.drain_timeout_s)
         self.database.close()
@@ -200,6 +211,25 @@ class Worker:
         loader = Loader(cache, limits, cache_dir / "scratch")
         retention = Retention(window_s=serving.rollback_window_s)
         return Manager(loader, self._on_change, retention=retention)
+
+    def _make_webhooks(self) -> tuple[Egress, Webhooks, WebhookSender]:
+        hooks = self.settings.webhooks
+        networks = parse_networks(hooks.allowed_networks)
+        egress = Egress(hooks.allowed_schemes, networks, timeout_s=hooks.timeout_s)
+        box = SecretBox(hooks.secret_keys, lambda: server_secret(self.database))
+        sender = WebhookSender(
+            self.database,
+            self.identity.id,
+            egress,
+            box,
+            may_send=lambda: self.reconciler.is_serving and not self.is_draining,
+            pace=Pace(
+                poll_interval_s=hooks.poll_interval_ms / 1000,
+                timeout_s=hooks.timeout_s,
+                give_up_after_s=hooks.give_up_after_s,
+            ),
+        )
+        return egress, Webhooks(self.database, egress, box), sender
 
     def _make_predict(self) -> Predict:
         default = self.settings.server.default_model
@@ -258,6 +288,7 @@ def make_control(worker: Worker) -> Litestar:
             "readiness": _given(worker.readiness),
             "settings": _given(worker.settings),
             "delivery": _given(worker.delivery),
+            "webhooks": _given(worker.webhooks),
             "actor": Provide(_actor, sync_to_thread=False),
             "registry": Provide(_registry_of(worker), sync_to_thread=False),
         },

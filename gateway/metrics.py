@@ -121,6 +121,20 @@ LOAD_DURATION = Histogram(
     buckets=_LOAD_BUCKETS,
     registry=REGISTRY,
 )
+WEBHOOK_DELIVERIES = Counter(
+    "stagedoor_webhook_deliveries_total",
+    "Deliveries to webhooks: delivered, failed (an attempt that is followed by another), given_up.",
+    ("outcome",),
+    registry=REGISTRY,
+)
+WEBHOOK_QUEUE = Gauge(
+    "stagedoor_webhook_queue",
+    "Deliveries that wait (pending), and that were dropped because too many did (dropped), for all "
+    "webhooks there are.",
+    ("state",),
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
 
 ALL: tuple[Counter | Gauge | Histogram, ...] = (
     REQUESTS,
@@ -135,6 +149,8 @@ ALL: tuple[Counter | Gauge | Histogram, ...] = (
     RELOADS,
     LOAD_FAILURES,
     LOAD_DURATION,
+    WEBHOOK_DELIVERIES,
+    WEBHOOK_QUEUE,
 )
 
 
@@ -249,6 +265,17 @@ def observe_load_phase(model: str, phase: str, seconds: float) -> None:
 def observe_reload(model: str) -> None:
     """Count one version brought to READY."""
     RELOADS.labels(model).inc()
+
+
+def observe_delivery(outcome: str) -> None:
+    """Count one attempt to deliver: ``delivered``, ``failed`` or ``given_up``."""
+    WEBHOOK_DELIVERIES.labels(outcome).inc()
+
+
+def observe_waiting(pending: int, dropped: int) -> None:
+    """Show how many deliveries wait, and how many went for want of room."""
+    WEBHOOK_QUEUE.labels("pending").set(pending)
+    WEBHOOK_QUEUE.labels("dropped").set(dropped)
 
 
 def observe_shed(model: str, reason: str) -> None:

@@ -18,6 +18,13 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct, field
 
+from gateway.webhook_settings import (
+    CHECKS,
+    FIELD_VARIABLES,
+    HIDDEN,
+    WebhookSettings,
+    is_secret,
+)
 from tracking.errors import InvalidRequest
 
 ENV_PREFIX = "STAGEDOOR_"
@@ -163,6 +170,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     registry: RegistrySettings = field(default_factory=RegistrySettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
 
 
 class Leaf(Struct, frozen=True):
@@ -212,7 +220,7 @@ def load_settings(
     environ = os.environ if environ is None else environ  # noqa: TID251 - the one reader
     layers = (
         (str(toml), _from_toml(toml)),
-        ("environment", _from_environ(environ)),
+        ("environment", _from_field(environ) | _from_environ(environ)),
         ("command line", {path: value for path, value in cli.items() if value is not None}),
     )
     tree: dict[str, dict[str, Any]] = {section: {} for section in Settings.__struct_fields__}
@@ -232,8 +240,10 @@ def value_of(settings: Settings, path: str) -> Any:
 
 
 def shown_value(settings: Settings, path: str) -> str:
-    """Return a value as a person may see it: without the password of a database URL."""
+    """Return a value as a person may see it: no key, and no password of a database URL."""
     value = value_of(settings, path)
+    if value and is_secret(path):
+        return HIDDEN
     if isinstance(value, str) and "@" in value and "://" in value:
         parts = urlsplit(value)
         if parts.password:
@@ -289,7 +299,8 @@ def settings_page() -> str:
         if section != (section := leaf.path.partition(".")[0]):
             lines += ["", f"## {section}", "", "| setting | variable | default | meaning |"]
             lines += ["|---|---|---|---|"]
-        default = "unset" if leaf.default in (None, (), "") else f"`{leaf.default}`"
+        told = ",".join(leaf.default) if isinstance(leaf.default, tuple) else leaf.default
+        default = "unset" if told in (None, "") else f"`{told}`"
         lines.append(f"| `{leaf.path}` | `{leaf.env}` | {default} | {leaf.doc} |")
     return "\n".join(lines) + "\n"
 
@@ -331,6 +342,15 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def _from_field(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Read the variables that MLflow's server has for the same things."""
+    return {
+        path: value
+        for name, (path, meaning) in FIELD_VARIABLES.items()
+        if (value := meaning(environ.get(name, "")))
+    }
+
+
 def _convert(known: Mapping[str, Leaf], path: str, raw: Any, origin: str) -> Any:
     leaf = known.get(path)
     if leaf is None:
@@ -339,10 +359,17 @@ def _convert(known: Mapping[str, Leaf], path: str, raw: Any, origin: str) -> Any
     if isinstance(raw, str) and isinstance(leaf.default, tuple):
         raw = [part.strip() for part in raw.split(",") if part.strip()]
     try:
-        return msgspec.convert(raw, leaf.type, strict=False)
-    except msgspec.ValidationError as error:
-        message = f"{path!r} ({origin}) is {raw!r}, which does not fit: {error}. {leaf.doc}"
+        value = msgspec.convert(raw, leaf.type, strict=False)
+        CHECKS.get(path, _accept)(value)
+    except (msgspec.ValidationError, ValueError) as error:
+        shown = HIDDEN if is_secret(path) else repr(raw)
+        message = f"{path!r} ({origin}) is {shown}, which does not fit: {error}. {leaf.doc}"
         raise InvalidRequest(message) from error
+    return value
+
+
+def _accept(_value: Any) -> None:
+    """Check nothing more than the type."""
 
 
 if __name__ == "__main__":

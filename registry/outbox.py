@@ -105,7 +105,13 @@ def find_due(connection: Connection, *, now_ms: int) -> list[str]:
 
 
 def claim(
-    connection: Connection, who: str, busy: AbstractSet[str], *, now_ms: int, until_ms: int
+    connection: Connection,
+    who: str,
+    busy: AbstractSet[str],
+    *,
+    most: int,
+    now_ms: int,
+    until_ms: int,
 ) -> list[Delivery]:
     """Claim at most one delivery of each webhook that is not busy here: the longest due.
 
@@ -115,6 +121,7 @@ def claim(
         connection: In a write transaction: two claims take effect one after the other.
         who: The worker that claims.
         busy: Webhooks that it is calling already.
+        most: How many to claim at the most.
         now_ms: The time.
         until_ms: When the claim ends by itself; it ends earlier if the worker is gone.
     """
@@ -122,13 +129,14 @@ def claim(
     for row in connection.execute(_due(now_ms).order_by(delivery.c.next_at, delivery.c.seq)):
         if row.webhook not in busy:
             chosen.setdefault(row.webhook, row)
-    for row in chosen.values():
+    claimed = list(chosen.values())[:most]
+    for row in claimed:
         connection.execute(
             update(delivery)
             .where(delivery.c.webhook == row.webhook, delivery.c.seq == row.seq)
             .values(claimed_by=who, claimed_until=until_ms, attempts=row.attempts + 1)
         )
-    return [_delivery(row) for row in chosen.values()]
+    return [_delivery(row) for row in claimed]
 
 
 def settle(connection: Connection, done: Delivery) -> bool:

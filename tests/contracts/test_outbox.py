@@ -83,7 +83,7 @@ def claimed(
     database: Database, who: str, *, busy: set[str] | None = None, now_ms: int = 100
 ) -> list[Delivery]:
     return database.write(
-        lambda c: outbox.claim(c, who, busy or set(), now_ms=now_ms, until_ms=now_ms + 1000)
+        lambda c: outbox.claim(c, who, busy or set(), most=9, now_ms=now_ms, until_ms=now_ms + 1000)
     )
 
 

@@ -1,3 +1,4 @@
+import base64
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,51 @@ def test_two_databases_of_one_host_have_two_run_folders() -> None:
     }
 
     assert len(folders) == len(uris)
+
+
+def test_the_variables_of_the_field_set_ours_and_ours_win() -> None:
+    key = base64.urlsafe_b64encode(bytes(32)).decode()
+    environ = {
+        "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http, https",
+        "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "True",
+        "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": key,
+        "MLFLOW_WEBHOOK_REQUEST_TIMEOUT": "7",
+        "STAGEDOOR_WEBHOOKS__TIMEOUT_S": "5",
+    }
+
+    webhooks = load_settings({}, environ=environ).settings.webhooks
+
+    assert webhooks.allowed_schemes == ("http", "https")
+    assert webhooks.allowed_networks == ("0.0.0.0/0", "::/0")
+    assert (webhooks.secret_keys, webhooks.timeout_s) == ((key,), 5.0)
+
+
+def test_a_field_variable_that_says_no_leaves_named_networks_alone(tmp_path: Path) -> None:
+    toml = write_toml(tmp_path, '[webhooks]\nallowed_networks = ["10.0.0.0/8"]\n')
+
+    settings = load_settings({}, toml, environ={"MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "false"})
+
+    assert settings.settings.webhooks.allowed_networks == ("10.0.0.0/8",)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALLOWED_NETWORKS", "10.0.0.1/8"),
+        ("ALLOWED_NETWORKS", "everywhere"),
+        ("ALLOWED_SCHEMES", "ftp"),
+        ("SECRET_KEYS", "hunter2"),
+    ],
+)
+def test_what_webhooks_cannot_work_with_is_refused_at_start(name: str, value: str) -> None:
+    with pytest.raises(InvalidRequest, match=rf"webhooks\.{name.lower()}") as refused:
+        load_settings({}, environ={f"STAGEDOOR_WEBHOOKS__{name}": value})
+
+    assert "hunter2" not in refused.value.message
+
+
+def test_keys_are_shown_to_nobody() -> None:
+    key = base64.urlsafe_b64encode(bytes(32)).decode()
+    settings = load_settings({"webhooks.secret_keys": key}).settings
+
+    assert shown_value(settings, "webhooks.secret_keys") == "***"

@@ -23,6 +23,7 @@ from litestar.openapi.spec import Reference, Schema
 from litestar.typing import FieldDefinition
 
 from gateway.api.refusals import refuse
+from registry.webhook_wire import WebhookStatus
 from tracking.errors import InvalidRequest, MalformedBody
 from tracking.wire import RunStatus, ViewType
 from tracking.wire_models import LoggedModelStatus
@@ -31,7 +32,9 @@ T = TypeVar("T")
 
 _JSON = "application/json"
 _ENUMS = {
-    "status": frozenset(get_args(RunStatus) + get_args(LoggedModelStatus)),
+    "status": frozenset(
+        get_args(RunStatus) + get_args(LoggedModelStatus) + get_args(WebhookStatus)
+    ),
     "run_view_type": frozenset(get_args(ViewType)),
     "view_type": frozenset(get_args(ViewType)),
 }
@@ -40,6 +43,7 @@ _PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
 _MISSING_QUERY = re.compile(r"^Missing required (?:query )?parameter '([^']+)'")
 _STEP = re.compile(r"[^.\[\]]+")
 _LONGEST_SHOWN = 200
+_NOT_SHOWN = "secret"
 _DEEPEST = 64
 
 
@@ -186,6 +190,8 @@ def _translated(told: str, fields: dict[str, Any]) -> InvalidRequest:
 
 def _shown(fields: Any, path: str) -> str:
     """Return the JSON of the value at a path such as ``tags[0].key``, cut to a line."""
+    if path.startswith(_NOT_SHOWN):
+        return '"***"'
     found = fields
     for step in _STEP.findall(path):
         is_index = isinstance(found, list) and step.isdecimal()
