@@ -216,7 +216,7 @@ class Worker:
         hooks = self.settings.webhooks
         networks = parse_networks(hooks.allowed_networks)
         egress = Egress(hooks.allowed_schemes, networks, timeout_s=hooks.timeout_s)
-        box = SecretBox(hooks.secret_keys, lambda: server_secret(self.database))
+        box = SecretBox(hooks.encryption_keys, lambda: server_secret(self.database))
         sender = WebhookSender(
             self.database,
             self.identity.id,

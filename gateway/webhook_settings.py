@@ -34,7 +34,7 @@ class WebhookSettings(Struct, frozen=True, kw_only=True):
             "`MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS=true` allows all."
         ),
     ] = ()
-    secret_keys: Annotated[
+    encryption_keys: Annotated[
         tuple[str, ...],
         Meta(
             description="Fernet keys for the secrets of webhooks, the newest first; unset uses one "
@@ -59,7 +59,7 @@ class WebhookSettings(Struct, frozen=True, kw_only=True):
 
 def is_secret(path: str) -> bool:
     """Say whether the value of a setting is shown to nobody."""
-    return path == "webhooks.secret_keys"
+    return path == "webhooks.encryption_keys"
 
 
 def _check_networks(networks: tuple[str, ...]) -> None:
@@ -85,14 +85,14 @@ def _networks_if(text: str) -> str:
 CHECKS: Mapping[str, Callable[[Any], None]] = {
     "webhooks.allowed_schemes": _check_schemes,
     "webhooks.allowed_networks": _check_networks,
-    "webhooks.secret_keys": _check_keys,
+    "webhooks.encryption_keys": _check_keys,
 }
 """What a value must meet besides its type; raises ``ValueError``."""
 
 FIELD_VARIABLES: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": ("webhooks.allowed_schemes", str),
     "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": ("webhooks.allowed_networks", _networks_if),
-    "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": ("webhooks.secret_keys", str),
+    "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": ("webhooks.encryption_keys", str),
     "MLFLOW_WEBHOOK_REQUEST_TIMEOUT": ("webhooks.timeout_s", str),
 }
 """Variables of MLflow's server: which setting each sets, and what its text means there."""

@@ -235,3 +235,10 @@ delivery = Table(
     ForeignKeyConstraint(["webhook"], ["webhook.id"], ondelete="CASCADE"),
     Index("delivery_by_model", "webhook", "model", "seq"),
 )
+
+garbage = Table(
+    "garbage",
+    metadata,
+    Column("folder", String(1024), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)

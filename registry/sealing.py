@@ -5,9 +5,10 @@ version that is not sealed has no digest and enters no route.
 """
 
 import hashlib
+from collections.abc import Mapping
 
 import msgspec
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, or_, select, update
 
 from registry.changes import ChangeKind, record_change
 from registry.digest import FileDigest, Manifest, build_manifest, digest
@@ -18,6 +19,8 @@ from tracking.artifacts import ArtifactStore
 from tracking.clock import now_ms
 from tracking.database import Database
 from tracking.errors import StagedoorError
+
+_RUNS = "runs:/"
 
 
 def seal_version(database: Database, artifacts: ArtifactStore, model: str, version: int) -> None:
@@ -49,14 +52,34 @@ def seal_version(database: Database, artifacts: ArtifactStore, model: str, versi
 
 def is_sealed(connection: Connection, path: str) -> bool:
     """Return whether a path lies within, or above, the folder of a sealed version."""
-    segments = path.strip("/").split("/")
-    above = ["/".join(segments[:count]) for count in range(1, len(segments) + 1)]
-    storage = model_version.c.storage
-    beneath = storage.startswith(path.strip("/") + "/", autoescape=True)
     found = select(model_version.c.version).where(
-        model_version.c.digest.is_not(None), storage.in_(above) | beneath
+        model_version.c.digest.is_not(None), _is_kept_around(path)
     )
     return connection.execute(found.limit(1)).first() is not None
+
+
+def users_of(connection: Connection, folders: Mapping[str, str | None]) -> dict[str, str]:
+    """Return which of these a version is made of, each with the version, ``version 3 of 'A'``.
+
+    Args:
+        connection: The transaction.
+        folders: Ids of runs and logged models, each with the folder of its files, if it has one.
+    """
+    ids = set(folders)
+    table = model_version.c
+    named = or_(table.run_id.in_(ids), table.model_id.in_(ids), table.source.startswith(_RUNS))
+    users: dict[str, str] = {}
+    columns = (table.model, table.version, table.run_id, table.model_id, table.source)
+    for row in connection.execute(select(*columns).where(named)):
+        of_source = row.source.removeprefix(_RUNS).partition("/")[0]
+        for identity in {row.run_id, row.model_id, of_source} & ids:
+            users[identity] = f"version {row.version} of {row.model!r}"
+    for identity, folder in folders.items():
+        if folder is not None and identity not in users:
+            kept = select(table.model, table.version).where(_is_kept_around(folder)).limit(1)
+            for model, version in connection.execute(kept):
+                users[identity] = f"version {version} of {model!r}"
+    return users
 
 
 def read_manifest(connection: Connection, key: VersionKey) -> Manifest | None:
@@ -67,6 +90,15 @@ def read_manifest(connection: Connection, key: VersionKey) -> Manifest | None:
         )
     ).scalar()
     return None if text is None else msgspec.json.decode(text, type=Manifest)
+
+
+def _is_kept_around(path: str) -> ColumnElement[bool]:
+    """Match versions whose folder is at a path, above it or beneath it."""
+    segments = path.strip("/").split("/")
+    above = ["/".join(segments[:count]) for count in range(1, len(segments) + 1)]
+    storage = model_version.c.storage
+    beneath = storage.startswith(path.strip("/") + "/", autoescape=True)
+    return storage.in_(above) | beneath
 
 
 def _hash_files(artifacts: ArtifactStore, storage: str | None) -> Manifest:

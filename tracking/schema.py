@@ -71,6 +71,8 @@ runs = Table(
     Column("is_deleted", Boolean, nullable=False),
     # Deleting an experiment deletes its runs; restoring it restores those and no others.
     Column("is_deleted_with_experiment", Boolean, nullable=False),
+    # None where it is not deleted, or was before this was written down.
+    Column("deleted_at", BigInteger),
     CheckConstraint(
         "status IN ('RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED')", name="status"
     ),

@@ -104,7 +104,7 @@ def remove(connection: Connection, experiment_id: str, *, now_ms: int) -> None:
     connection.execute(
         update(runs)
         .where(runs.c.experiment_id == number, ~runs.c.is_deleted)
-        .values(is_deleted=True, is_deleted_with_experiment=True)
+        .values(is_deleted=True, is_deleted_with_experiment=True, deleted_at=now_ms)
     )
 
 
@@ -119,7 +119,7 @@ def restore(connection: Connection, experiment_id: str, *, now_ms: int) -> None:
     connection.execute(
         update(runs)
         .where(runs.c.experiment_id == number, runs.c.is_deleted_with_experiment)
-        .values(is_deleted=False, is_deleted_with_experiment=False)
+        .values(is_deleted=False, is_deleted_with_experiment=False, deleted_at=None)
     )
 
 

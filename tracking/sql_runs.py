@@ -105,14 +105,18 @@ def rename(connection: Connection, run_id: str, name: str) -> None:
     connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
 
 
-def mark(connection: Connection, run_id: str, *, is_deleted: bool) -> None:
-    """Mark a run deleted, or not any more; asking twice is fine.
+def mark(connection: Connection, run_id: str, *, deleted_at: int | None) -> None:
+    """Mark a run deleted at a time, or not any more; asking twice is fine.
 
     Raises:
         ResourceMissing: There is no such run.
     """
     row_of(connection, run_id)
-    values = {"is_deleted": is_deleted, "is_deleted_with_experiment": False}
+    values = {
+        "is_deleted": deleted_at is not None,
+        "is_deleted_with_experiment": False,
+        "deleted_at": deleted_at,
+    }
     connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
 
 

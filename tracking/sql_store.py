@@ -137,11 +137,12 @@ class SqlTrackingStore:
 
     def delete_run(self, run_id: str) -> None:
         """Mark a run deleted."""
-        self._database.write(lambda connection: sql_runs.mark(connection, run_id, is_deleted=True))
+        now = now_ms()
+        self._database.write(lambda connection: sql_runs.mark(connection, run_id, deleted_at=now))
 
     def restore_run(self, run_id: str) -> None:
         """Bring a deleted run back."""
-        self._database.write(lambda connection: sql_runs.mark(connection, run_id, is_deleted=False))
+        self._database.write(lambda connection: sql_runs.mark(connection, run_id, deleted_at=None))
 
     def search_runs(self, request: SearchRuns) -> RunPage:
         """Return one page of runs."""

@@ -1,7 +1,7 @@
 """What a webhook is signed with, as it is kept: encrypted, and opened only to sign.
 
-The keys of ``webhooks.secret_keys`` come first. After them comes one made of the secret that all
-workers share in the database: without a setting it is the only one, and with one it still opens
+The keys of ``webhooks.encryption_keys`` come first. After them comes one made of the secret that
+all workers share in the database: without a setting it is the only one, and with one it still opens
 what was closed before.
 """
 
@@ -48,7 +48,7 @@ class SecretBox:
         except InvalidToken:
             raise GateUnmet(
                 "The secret of this webhook was encrypted with another key. Set the secret anew, "
-                "or add that key to webhooks.secret_keys."
+                "or add that key to webhooks.encryption_keys."
             ) from None
 
     @cached_property

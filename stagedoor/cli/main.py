@@ -11,6 +11,7 @@ _COMMANDS = {
     "config": "Print every server setting, its value, and where it came from.",
     "db": "Look after the database.",
     "demo": "Train, register, serve, canary and promote, on real data.",
+    "gc": "Remove for good what was deleted.",
     "models": "Serve one model.",
     "server": "Run the tracking server, the registry and the gateway.",
 }

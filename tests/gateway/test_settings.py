@@ -170,7 +170,7 @@ def test_the_variables_of_the_field_set_ours_and_ours_win() -> None:
 
     assert webhooks.allowed_schemes == ("http", "https")
     assert webhooks.allowed_networks == ("0.0.0.0/0", "::/0")
-    assert (webhooks.secret_keys, webhooks.timeout_s) == ((key,), 5.0)
+    assert (webhooks.encryption_keys, webhooks.timeout_s) == ((key,), 5.0)
 
 
 def test_a_field_variable_that_says_no_leaves_named_networks_alone(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_a_field_variable_that_says_no_leaves_named_networks_alone(tmp_path: Pat
         ("ALLOWED_NETWORKS", "10.0.0.1/8"),
         ("ALLOWED_NETWORKS", "everywhere"),
         ("ALLOWED_SCHEMES", "ftp"),
-        ("SECRET_KEYS", "hunter2"),
+        ("ENCRYPTION_KEYS", "hunter2"),
     ],
 )
 def test_what_webhooks_cannot_work_with_is_refused_at_start(name: str, value: str) -> None:
@@ -199,6 +199,6 @@ def test_what_webhooks_cannot_work_with_is_refused_at_start(name: str, value: st
 
 def test_keys_are_shown_to_nobody() -> None:
     key = base64.urlsafe_b64encode(bytes(32)).decode()
-    settings = load_settings({"webhooks.secret_keys": key}).settings
+    settings = load_settings({"webhooks.encryption_keys": key}).settings
 
-    assert shown_value(settings, "webhooks.secret_keys") == "***"
+    assert shown_value(settings, "webhooks.encryption_keys") == "***"

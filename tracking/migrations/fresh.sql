@@ -71,6 +71,11 @@ CREATE TABLE experiments (
 	last_update_time BIGINT NOT NULL, 
 	CONSTRAINT uq_experiments_name UNIQUE (name)
 );
+CREATE TABLE garbage (
+	folder VARCHAR(1024) NOT NULL, 
+	at BIGINT NOT NULL, 
+	CONSTRAINT pk_garbage PRIMARY KEY (folder)
+);
 CREATE TABLE latest_metrics (
 	run_id VARCHAR(256) NOT NULL, 
 	"key" VARCHAR(250) NOT NULL, 
@@ -273,7 +278,7 @@ CREATE TABLE runs (
 	end_time BIGINT, 
 	artifact_uri TEXT NOT NULL, 
 	is_deleted BOOLEAN NOT NULL, 
-	is_deleted_with_experiment BOOLEAN NOT NULL, 
+	is_deleted_with_experiment BOOLEAN NOT NULL, deleted_at BIGINT, 
 	CONSTRAINT pk_runs PRIMARY KEY (run_id), 
 	CONSTRAINT fk_runs_experiment_id FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id), 
 	CONSTRAINT ck_runs_status CHECK (status IN ('RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED'))

@@ -1,4 +1,4 @@
-"""Make the tables of webhooks, and of what is to be delivered to them."""
+"""Make the tables of webhooks and of garbage, and write down when runs are deleted."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,26 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Make the tables and the column."""
+    op.add_column("runs", sa.Column("deleted_at", sa.BigInteger))
+    op.create_table(
+        "garbage",
+        sa.Column("folder", sa.String(1024), nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("folder", name="pk_garbage"),
+    )
+    _make_webhooks()
+
+
+def downgrade() -> None:
+    """Drop them."""
+    op.drop_table("delivery")
+    op.drop_table("webhook")
+    op.drop_table("garbage")
+    op.drop_column("runs", "deleted_at")
+
+
+def _make_webhooks() -> None:
     op.create_table(
         "webhook",
         sa.Column("id", sa.String(36), nullable=False),
@@ -44,9 +63,3 @@ def upgrade() -> None:
         ),
     )
     op.create_index("delivery_by_model", "delivery", ["webhook", "model", "seq"])
-
-
-def downgrade() -> None:
-    """Drop the tables."""
-    op.drop_table("delivery")
-    op.drop_table("webhook")
