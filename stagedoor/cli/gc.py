@@ -71,9 +71,21 @@ def command(  # noqa: PLR0913 - one argument for each option
         database = open_database(storage.backend_store_uri, create=False)
         collector = GarbageCollector(database, open_artifacts(storage.artifacts_destination))
         try:
+            _warn_without_files(storage.artifacts_destination)
             _collect(collector, scope, dry_run=dry_run)
         finally:
             database.close()
+
+
+def _warn_without_files(destination: str) -> None:
+    """Say so where no files can be found: rows would go, and their files stay somewhere else."""
+    is_local = "://" not in destination or destination.startswith("file://")
+    if is_local and not Path(destination.removeprefix("file://")).is_dir():
+        click.echo(
+            f"There are no artifacts at {destination!r}. If runs have some, give their place with "
+            "--artifacts-destination; files that are left behind go with the next call that does.",
+            err=True,
+        )
 
 
 def _collect(collector: GarbageCollector, scope: Scope, *, dry_run: bool) -> None:

@@ -43,7 +43,7 @@ class Place:
 
     def egress(self, networks: tuple[str, ...] = ALL_HERE) -> Egress:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # reading all certificates takes a while
-        made = Egress(("http",), parse_networks(networks), timeout_s=20.0, tls=tls)
+        made = Egress(("http",), parse_networks(networks), timeout_s=100.0, tls=tls)
         self.stack.callback(made.close)
         return made
 
@@ -80,7 +80,7 @@ class Sending(WebhookSender):
             egress,
             place.box,
             may_send=lambda: True,
-            pace=Pace(poll_interval_s=0.01, timeout_s=20.0, give_up_after_s=give_up_after_s),
+            pace=Pace(poll_interval_s=0.01, timeout_s=100.0, give_up_after_s=give_up_after_s),
         )
         self.start()
         place.stack.callback(self.stop)
@@ -161,9 +161,9 @@ def test_a_slow_receiver_holds_up_neither_the_change_nor_others(
         until(lambda: len(slow.calls) == 1, "the slow one was called")
 
         place.create("B", "C")
-        until(lambda: len(receiver.calls) == 3, "the others were told")
+        until(lambda: place.pending() == 3, "the others were told")
 
-        assert place.pending() == 3
+        assert models_of(receiver.calls) == ["A", "B", "C"]
         assert models_of(slow.calls) == ["A"]
         slow.open.set()
         until(lambda: place.pending() == 0, "the slow one was told")
@@ -229,7 +229,7 @@ def test_the_way_is_checked_at_every_delivery(place: Place, receiver: Receiver) 
     assert (receiver.calls, place.pending()) == ([], 1)
 
 
-def test_what_is_too_old_is_given_up_and_what_follows_goes_on(
+def test_what_is_too_old_is_given_up_and_no_log_has_the_secret(
     place: Place, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     place.hook(receiver, CREATED)
@@ -238,10 +238,9 @@ def test_what_is_too_old_is_given_up_and_what_follows_goes_on(
 
     with caplog.at_level(logging.WARNING):
         place.sender("w0", give_up_after_s=0.0)
-        until(lambda: place.pending() == 0, "given up")
+        until(lambda: "given up" in caplog.text, "given up")
 
-    assert len(receiver.calls) == 1
-    assert "given up" in caplog.text
+    assert (len(receiver.calls), place.pending()) == (1, 0)
     assert SECRET not in caplog.text
     assert all(SECRET not in str(vars(record)) for record in caplog.records)
 

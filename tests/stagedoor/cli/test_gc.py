@@ -73,3 +73,16 @@ def test_what_cannot_be_is_refused_in_a_sentence(
     assert told.exit_code == 1
     assert message in told.output
     assert deleted_run not in told.output
+
+
+def test_files_that_were_not_found_are_told_and_go_with_a_later_call(
+    tmp_path: Path, deleted_run: str
+) -> None:
+    elsewhere = collect(tmp_path, "--artifacts-destination", f"{tmp_path}/elsewhere")
+    left = files(tmp_path)
+    later = collect(tmp_path)
+
+    assert "There are no artifacts" in elsewhere.output
+    assert (left, files(tmp_path)) == (["note.txt"], [])
+    assert deleted_run not in later.output
+    assert "Removed 1 folder." in later.output
