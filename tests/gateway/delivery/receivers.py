@@ -61,7 +61,7 @@ def until(claim: Callable[[], bool], what: str) -> None:
     ends_at = time.monotonic() + DEADLINE_S
     while not claim():
         assert time.monotonic() < ends_at, f"not {what} within {DEADLINE_S} s"
-        time.sleep(0.005)
+        time.sleep(0.01)
 
 
 @contextmanager

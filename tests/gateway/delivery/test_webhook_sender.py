@@ -80,7 +80,7 @@ class Sending(WebhookSender):
             egress,
             place.box,
             may_send=lambda: True,
-            pace=Pace(poll_interval_s=0.01, timeout_s=100.0, give_up_after_s=give_up_after_s),
+            pace=Pace(poll_interval_s=0.03, timeout_s=100.0, give_up_after_s=give_up_after_s),
         )
         self.start()
         place.stack.callback(self.stop)
