@@ -16,8 +16,9 @@ from litestar.di import Provide
 from gateway.api import health, metrics
 from gateway.api.admin import models as admin_models
 from gateway.api.health import Readiness
-from gateway.api.mlflow import artifacts as artifact_handlers
 from gateway.api.mlflow import (
+    artifact_pages,
+    artifact_transfers,
     experiments,
     logged_models,
     model_versions,
@@ -26,6 +27,7 @@ from gateway.api.mlflow import (
     server_info,
     webhooks,
 )
+from gateway.api.mlflow import artifacts as artifact_handlers
 from gateway.api.mlflow import metrics as metric_handlers
 from gateway.api.mlflow.decoding import mlflow_router
 from gateway.api.permissions import RoutePermissions, check_permissions
@@ -75,6 +77,8 @@ MLFLOW_HANDLERS = [
     *runs.HANDLERS,
     *metric_handlers.HANDLERS,
     *artifact_handlers.HANDLERS,
+    *artifact_pages.HANDLERS,
+    *artifact_transfers.HANDLERS,
     *logged_models.HANDLERS,
     *server_info.HANDLERS,
     *registered_models.HANDLERS,

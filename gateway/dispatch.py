@@ -26,7 +26,8 @@ _PREDICT_PREFIXES = (b"/models/", b"/v1/models/", b"/v2/", b"/endpoints/")
 _PREDICT_PATHS = frozenset({b"/v2", b"/invocations", b"/ping"})
 _OPEN_PREDICT_PATHS = frozenset({b"/ping", b"/v2/health/live", b"/v2/health/ready"})
 _QUIET_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
-_REWRITES = (("/ajax-api/", "/api/"), ("/api/2.0/preview/", "/api/2.0/"))
+REWRITES = (("/ajax-api/", "/api/"), ("/api/2.0/preview/", "/api/2.0/"))
+"""Other names of MLflow's paths, and the name that ours have."""
 _SERVER_ERROR = 500
 _LOG = logging.getLogger("stagedoor.requests")
 
@@ -59,7 +60,7 @@ class Dispatch:
         self._permission_of = permission_of
         self._worker_header = (b"stagedoor-worker", worker_id.encode())
         prefix = static_prefix.rstrip("/")
-        self._rewrites = ((f"{prefix}/", "/"), *_REWRITES) if prefix else _REWRITES
+        self._rewrites = ((f"{prefix}/", "/"), *REWRITES) if prefix else REWRITES
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""

@@ -83,6 +83,22 @@ class ArtifactStore(Protocol):
         """
 
 
+class ServedArtifacts(ArtifactStore, Protocol):
+    """Artifacts that this process reaches without a server, and can serve parts of."""
+
+    def get_part(self, path: str, *, offset: int, length: int) -> Iterator[bytes]:
+        """Return some bytes of a file in pieces.
+
+        Args:
+            path: As for ``get``.
+            offset: Of the first byte, less than the file's size.
+            length: How many bytes, at least 1; less come if the file ends before.
+
+        Raises:
+            ResourceMissing: There is no such file.
+        """
+
+
 def connect_artifacts(tracking_uri: str, destination: str | None = None) -> ArtifactStore:
     """Return the artifacts that belong to a tracking URI.
 
@@ -103,7 +119,7 @@ def connect_artifacts(tracking_uri: str, destination: str | None = None) -> Arti
     return open_artifacts(chosen or str(_beside(tracking_uri)))
 
 
-def open_artifacts(destination: str) -> ArtifactStore:
+def open_artifacts(destination: str) -> ServedArtifacts:
     """Return the artifacts kept in a folder (a path or ``file://``), or in a bucket by its URL.
 
     Raises:

@@ -52,6 +52,12 @@ class FolderArtifacts:
         """Return the bytes of a file in pieces."""
         return _read(FileIO(self._open(path)))
 
+    def get_part(self, path: str, *, offset: int, length: int) -> Iterator[bytes]:
+        """Return some bytes of a file in pieces."""
+        file = FileIO(self._open(path))
+        file.seek(offset)
+        return _read_part(file, length)
+
     def get_bytes(self, path: str) -> bytes:
         """Return the bytes of a file."""
         return b"".join(self.get(path))
@@ -163,6 +169,13 @@ def _write_whole(content: HashedBytes, folder: int, name: str) -> None:
 def _read(file: FileIO) -> Iterator[bytes]:
     with file:
         yield from iter(lambda: file.read(_CHUNK_BYTES), b"")
+
+
+def _read_part(file: FileIO, length: int) -> Iterator[bytes]:
+    with file:
+        while length > 0 and (piece := file.read(min(_CHUNK_BYTES, length))):
+            length -= len(piece)
+            yield piece
 
 
 def _entries(folder: int) -> Iterator[FileInfo]:

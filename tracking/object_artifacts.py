@@ -11,6 +11,7 @@ from tracking.paths import check_path
 from tracking.wire import FileInfo
 
 if TYPE_CHECKING:
+    from obstore import GetOptions
     from obstore.store import ObjectStore
 
 
@@ -37,13 +38,11 @@ class ObjectArtifacts:
 
     def get(self, path: str) -> Iterator[bytes]:
         """Return the bytes of an object in pieces."""
-        import obstore  # noqa: PLC0415
+        return self._get(path, {})
 
-        try:
-            found = obstore.get(self._store, check_path(path))
-        except FileNotFoundError:
-            raise _missing(path) from None
-        return (bytes(piece) for piece in found.stream())
+    def get_part(self, path: str, *, offset: int, length: int) -> Iterator[bytes]:
+        """Return some bytes of an object in pieces."""
+        return self._get(path, {"range": (offset, offset + length)})
 
     def get_bytes(self, path: str) -> bytes:
         """Return the bytes of an object."""
@@ -90,6 +89,15 @@ class ObjectArtifacts:
             self.size(path)
             objects = [path]
         obstore.delete(self._store, objects)
+
+    def _get(self, path: str, options: "GetOptions") -> Iterator[bytes]:
+        import obstore  # noqa: PLC0415
+
+        try:
+            found = obstore.get(self._store, check_path(path), options=options)
+        except FileNotFoundError:
+            raise _missing(path) from None
+        return (bytes(piece) for piece in found.stream())
 
     def download(self, path: str, into: Path) -> Path:
         """Copy an object or all beneath a prefix to a local folder."""

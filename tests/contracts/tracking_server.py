@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import uvicorn
 from litestar import Litestar
 from litestar.di import Provide
 
 from gateway.api.mlflow import (
+    artifact_pages,
+    artifact_transfers,
     artifacts,
     experiments,
     logged_models,
@@ -23,8 +25,9 @@ from gateway.api.mlflow import (
 )
 from gateway.api.mlflow.decoding import mlflow_router
 from gateway.api.refusals import EXCEPTION_HANDLERS
+from gateway.dispatch import REWRITES, App, Receive, Scope, Send, rewrite
 from registry.store import RegistryStore
-from tracking.artifacts import ArtifactStore, open_artifacts
+from tracking.artifacts import ServedArtifacts, open_artifacts
 from tracking.store import TrackingStore
 
 _START_DEADLINE_S = 20
@@ -39,7 +42,7 @@ class TrackingServer:
     def __init__(self, artifacts_folder: Path) -> None:
         self.store: TrackingStore | None = None
         self.registry: RegistryStore | None = None
-        self.artifacts: ArtifactStore = open_artifacts(str(artifacts_folder))
+        self.artifacts: ServedArtifacts = open_artifacts(str(artifacts_folder))
         self.sealed: Callable[[str], bool] = lambda _path: False
         self._server = uvicorn.Server(
             uvicorn.Config(_app(self), log_level="error", lifespan="off", http="httptools")
@@ -72,17 +75,19 @@ class TrackingServer:
         self._socket.close()
 
 
-def _app(server: TrackingServer) -> Litestar:
+def _app(server: TrackingServer) -> App:
     handlers = [
         *experiments.HANDLERS,
         *runs.HANDLERS,
         *metrics.HANDLERS,
         *artifacts.HANDLERS,
+        *artifact_pages.HANDLERS,
+        *artifact_transfers.HANDLERS,
         *logged_models.HANDLERS,
         *registered_models.HANDLERS,
         *model_versions.HANDLERS,
     ]
-    return Litestar(
+    control = Litestar(
         [mlflow_router(handlers)],
         dependencies={
             "registry": Provide(lambda: server.registry, sync_to_thread=False),
@@ -92,3 +97,9 @@ def _app(server: TrackingServer) -> Litestar:
         },
         exception_handlers=EXCEPTION_HANDLERS,
     )
+
+    async def dispatched(scope: Scope, receive: Receive, send: Send) -> None:
+        rewrite(scope, REWRITES)
+        await cast("App", control)(scope, receive, send)
+
+    return dispatched

@@ -7,18 +7,15 @@ before all of it is on the disk.
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
-from mimetypes import guess_type
-from typing import Any
-from urllib.parse import quote
 
 import anyio
 from anyio import from_thread, to_thread
-from litestar import Request, Response, delete, get, put
-from litestar.di import NamedDependency
-from litestar.params import FromQuery, SkipValidation
+from litestar import Response, delete, get, put
+from litestar.params import FromQuery
 from litestar.response import Stream
 
-from gateway.api.dependencies import Artifacts, Tracking
+from gateway.api.dependencies import Artifacts, Sealed, Tracking
+from gateway.api.mlflow.artifact_answers import AnyRequest, send_artifact
 from gateway.auth.policy import Permission
 from tracking.artifacts import ArtifactStore
 from tracking.errors import ResourceConflict
@@ -30,9 +27,6 @@ _READ = {"permission": Permission.READ}
 _LOG = {"permission": Permission.LOG}
 _MARK = "/mlflow-artifacts/artifacts/"
 _MOST_UPLOADS = 32
-
-AnyRequest = Request[Any, Any, Any]
-Sealed = NamedDependency[SkipValidation[Callable[[str], bool]]]
 
 
 @get("/api/2.0/mlflow/artifacts/list", sync_to_thread=True, opt=_READ)
@@ -61,21 +55,9 @@ def list_folder(artifacts: Artifacts, path: FromQuery[str] = "") -> FolderListin
 
 
 @get(f"{_PROXY}/{{path:path}}", sync_to_thread=True, opt=_READ)
-def download_artifact(request: AnyRequest, artifacts: Artifacts) -> Stream:
+def download_artifact(request: AnyRequest, artifacts: Artifacts) -> Stream | Response[bytes]:
     """Send a file, for keeping and not for showing."""
-    asked = _asked(request)
-    size = artifacts.size(asked)
-    name = asked.rpartition("/")[2]
-    return Stream(
-        artifacts.get(asked),
-        media_type=guess_type(name)[0] or "application/octet-stream",
-        headers={
-            "Content-Length": str(size),
-            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
-            "Content-Security-Policy": "sandbox",
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
+    return send_artifact(request, artifacts, _asked(request))
 
 
 @put(f"{_PROXY}/{{path:path}}", status_code=200, opt=_LOG, request_max_body_size=None)
@@ -92,7 +74,7 @@ async def upload_artifact(
 def delete_artifact(request: AnyRequest, artifacts: Artifacts, sealed: Sealed) -> Nothing:
     """Remove a file, or a folder with all that is in it."""
     asked = _asked(request)
-    _require_open(asked, sealed)
+    require_open(asked, sealed)
     artifacts.delete(asked)
     return Nothing()
 
@@ -106,7 +88,12 @@ def _asked(request: AnyRequest) -> str:
     return parse_path(raw.decode("latin-1").partition(_MARK)[2])
 
 
-def _require_open(path: str, sealed: Callable[[str], bool]) -> None:
+def require_open(path: str, sealed: Callable[[str], bool]) -> None:
+    """Check that a path may be written to.
+
+    Raises:
+        ResourceConflict: A version that is sealed has it.
+    """
     if sealed(path):
         raise ResourceConflict(
             f"The path {path!r} is sealed: a registered version refers to it. Use another path,"
@@ -117,7 +104,7 @@ def _require_open(path: str, sealed: Callable[[str], bool]) -> None:
 def _keep(
     artifacts: ArtifactStore, sealed: Callable[[str], bool], path: str, body: AsyncIterator[bytes]
 ) -> None:
-    _require_open(path, sealed)
+    require_open(path, sealed)
     artifacts.put(path, _pieces(body))
 
 
