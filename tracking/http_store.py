@@ -9,8 +9,11 @@ from urllib.parse import quote
 from tracking.errors import ResourceMissing
 from tracking.http import HttpApi, Query
 from tracking.wire import (
+    BulkHistory,
     CreateExperiment,
     CreateRun,
+    DatasetSummaries,
+    DatasetSummary,
     DeleteExperimentTag,
     DeleteTag,
     Experiment,
@@ -22,15 +25,18 @@ from tracking.wire import (
     LogInputs,
     LogModel,
     LogOutputs,
+    Metric,
     MetricPage,
     Nothing,
     Param,
+    PointSample,
     Run,
     RunAnswer,
     RunInfo,
     RunInfoAnswer,
     RunPage,
     RunReference,
+    SearchDatasets,
     SearchExperiments,
     SearchRuns,
     SetExperimentTag,
@@ -48,6 +54,9 @@ from tracking.wire_models import (
     SearchLoggedModels,
     SetLoggedModelTags,
 )
+
+# Where MLflow's server has what its pages ask for; ours has it by either name.
+_AJAX = "/ajax-api/2.0/mlflow/"
 
 
 class HttpTrackingStore:
@@ -145,6 +154,43 @@ class HttpTrackingStore:
             "page_token": page_token,
         }
         return self._api.call("GET", "metrics/get-history", MetricPage, query=query)
+
+    def bulk_history(
+        self, run_ids: Sequence[str], key: str, *, max_results: int = 25_000
+    ) -> list[Metric]:
+        """Return the points of a metric in many runs, ordered by run, timestamp, step, value."""
+        query: Query = {"run_id": list(run_ids), "metric_key": key, "max_results": max_results}
+        return self._api.call(
+            "GET", f"{_AJAX}metrics/get-history-bulk", BulkHistory, query=query
+        ).metrics
+
+    def sample_history(
+        self,
+        run_ids: Sequence[str],
+        key: str,
+        *,
+        max_results: int = 2_500,
+        start_step: int | None = None,
+        end_step: int | None = None,
+    ) -> list[Metric]:
+        """Return for each run at most ``max_results`` points, with the ends and all spikes."""
+        query: Query = {
+            "run_ids": list(run_ids),
+            "metric_key": key,
+            "max_results": max_results,
+            "start_step": start_step,
+            "end_step": end_step,
+        }
+        path = f"{_AJAX}metrics/get-history-bulk-interval"
+        return self._api.call("GET", path, PointSample, query=query).metrics
+
+    def search_datasets(self, experiment_ids: Sequence[str]) -> list[DatasetSummary]:
+        """Return what runs of these experiments read, once for each context."""
+        path, body = (
+            f"{_AJAX}experiments/search-datasets",
+            SearchDatasets(experiment_ids=list(experiment_ids)),
+        )
+        return self._api.call("POST", path, DatasetSummaries, body=body).dataset_summaries
 
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
         """Remove one tag of an active experiment."""

@@ -19,6 +19,7 @@ _EXPERIMENT_TAG_LENGTH = 20_000
 _MOST_METRICS = 1_000
 _MOST_TEXTS = 100
 _MOST_ENTRIES = 1_000
+_MOST_RUNS_TOGETHER = 100
 _INT64 = 2**63
 _KEY = re.compile(r"[/\w.\- :]+")
 _RUN_ID = re.compile(r"[a-zA-Z0-9][\w-]{0,255}")
@@ -63,6 +64,42 @@ def check_run_id(run_id: str | None) -> str:
     if not _RUN_ID.fullmatch(run_id):
         raise invalid(run_id, "run_id", "It holds letters, digits, '_' and '-' only.")
     return run_id
+
+
+def check_run_ids(run_ids: Sequence[str]) -> Sequence[str]:
+    """Return the ids of runs that are asked about together.
+
+    Raises:
+        InvalidRequest: There are none, too many, or one that no run can have.
+    """
+    if not run_ids:
+        raise InvalidRequest("Missing value for required parameter 'run_id': name at least one.")
+    if len(run_ids) > _MOST_RUNS_TOGETHER:
+        raise InvalidRequest(
+            f"At most {_MOST_RUNS_TOGETHER} runs can be asked about together, not {len(run_ids)}."
+            " Split them."
+        )
+    return [check_run_id(run_id) for run_id in run_ids]
+
+
+def check_steps(first: int | None, last: int | None) -> tuple[int, int] | None:
+    """Return the steps to look at, or ``None`` for all.
+
+    Raises:
+        InvalidRequest: Only one end is given, or they are the wrong way round.
+    """
+    if first is None and last is None:
+        return None
+    if first is None or last is None:
+        raise InvalidRequest(
+            "If either start step or end step are specified, both must be specified."
+        )
+    if check_int64(first, "start_step") > check_int64(last, "end_step"):
+        raise InvalidRequest(
+            "end_step must be greater than start_step."
+            f" Found start_step={first} and end_step={last}."
+        )
+    return first, last
 
 
 def check_experiment_name(name: str | None) -> str:

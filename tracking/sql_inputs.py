@@ -1,6 +1,6 @@
 """What runs read and made, from SQL: datasets and logged models, for many runs at once.
 
-Called by ``tracking.sql_runs``, inside its snapshot or transaction.
+Called by ``tracking.sql_runs`` and ``sql_store``, inside their snapshot or transaction.
 """
 
 from collections.abc import Sequence
@@ -10,16 +10,23 @@ import msgspec
 from sqlalchemy import Connection, Row, select
 
 from tracking.chunks import chunks
+from tracking.errors import InvalidRequest
 from tracking.schema import datasets, run_datasets, run_model_inputs, run_outputs
+from tracking.sql_experiments import find_number
 from tracking.wire import (
     Dataset,
     DatasetInput,
+    DatasetSummary,
     ModelInput,
     ModelOutput,
     RunInputs,
     RunOutputs,
     Tag,
 )
+
+_CONTEXT_TAG = "mlflow.data.context"
+_MOST_EXPERIMENTS = 20
+_MOST_SUMMARIES = 1_000
 
 
 def read_inputs(connection: Connection, run_ids: Sequence[str]) -> dict[str, RunInputs]:
@@ -44,6 +51,45 @@ def read_outputs(connection: Connection, run_ids: Sequence[str]) -> dict[str, Ru
             outputs = made.setdefault(row.run_id, RunOutputs(model_outputs=[]))
             outputs.model_outputs.append(ModelOutput(model_id=row.model_id, step=row.step))
     return made
+
+
+def summarize_datasets(
+    connection: Connection, experiment_ids: Sequence[str]
+) -> list[DatasetSummary]:
+    """Return what runs of these experiments read, once for each context.
+
+    Raises:
+        InvalidRequest: No experiment is named, or too many are.
+    """
+    numbers = [find_number(experiment_id) for experiment_id in _checked(experiment_ids)]
+    statement = (
+        select(datasets.c.experiment_id, datasets.c.name, datasets.c.digest, run_datasets.c.tags)
+        .join(run_datasets, datasets.c.dataset_id == run_datasets.c.dataset_id)
+        .where(datasets.c.experiment_id.in_([number for number in numbers if number is not None]))
+        .distinct()
+        .order_by(datasets.c.experiment_id, datasets.c.name, datasets.c.digest)
+    )
+    found = dict.fromkeys(_to_summary(row) for row in connection.execute(statement))
+    return list(found)[:_MOST_SUMMARIES]
+
+
+def _checked(experiment_ids: Sequence[str]) -> Sequence[str]:
+    if not 1 <= len(experiment_ids) <= _MOST_EXPERIMENTS:
+        raise InvalidRequest(
+            f"SearchDatasets takes 1 to {_MOST_EXPERIMENTS} experiment_ids, not"
+            f" {len(experiment_ids)}. Name them."
+        )
+    return experiment_ids
+
+
+def _to_summary(row: Row[*tuple[Any, ...]]) -> DatasetSummary:
+    tags: dict[str, str] = msgspec.json.decode(row.tags, type=dict[str, str])
+    return DatasetSummary(
+        experiment_id=str(row.experiment_id),
+        name=row.name,
+        digest=row.digest,
+        context=tags.get(_CONTEXT_TAG),
+    )
 
 
 def _datasets(connection: Connection, run_ids: Sequence[str]) -> list[tuple[str, DatasetInput]]:

@@ -1,4 +1,4 @@
-"""What a run logs, in SQL: metrics with their history, params, tags.
+"""What a run logs, in SQL: points of metrics, params, tags.
 
 Functions on a connection, inside the transaction of whoever calls: ``tracking.sql_store``.
 """
@@ -6,30 +6,25 @@ Functions on a connection, inside the transaction of whoever calls: ``tracking.s
 import math
 from typing import Any
 
-from sqlalchemy import Connection, Insert, delete, select, tuple_
+from sqlalchemy import Connection, Insert, delete, tuple_
 
 from tracking.errors import ResourceMissing
 from tracking.limits import (
-    MOST_POINTS,
     check_batch,
     check_int64,
     check_key,
-    check_max_results,
     check_metric_value,
     check_text,
     check_time,
     cut_param,
     cut_tag,
 )
-from tracking.page_tokens import place_of, token_for
 from tracking.schema import latest_metrics, logged_model_metrics, metrics, params, tags
 from tracking.sql_insert import insert_into
 from tracking.sql_logged_models import row_of as model_row_of
-from tracking.sql_runs import NAME_TAG, rename, require_active, row_of, to_metric
+from tracking.sql_runs import NAME_TAG, rename, require_active
 from tracking.sql_texts import add_texts, put_texts
-from tracking.wire import LogBatch, Metric, MetricPage
-
-_PLACE = (metrics.c.timestamp, metrics.c.step, metrics.c.value, metrics.c.is_nan)
+from tracking.wire import LogBatch, Metric
 
 
 def log(connection: Connection, batch: LogBatch) -> None:
@@ -63,35 +58,6 @@ def delete_tag(connection: Connection, run_id: str, key: str) -> None:
     entry = delete(tags).where(tags.c.run_id == run_id, tags.c.key == key)
     if connection.execute(entry).rowcount == 0:
         raise ResourceMissing(f"No tag with name: {key!r} in run with id {run_id}.")
-
-
-def history(
-    connection: Connection, run_id: str, key: str, *, max_results: int, page_token: str | None
-) -> MetricPage:
-    """Return one page of the points of a metric, ordered by timestamp, step, value.
-
-    Raises:
-        InvalidRequest: The page size or token is not allowed.
-        ResourceMissing: There is no such run.
-    """
-    size = check_max_results(max_results, MOST_POINTS)
-    row_of(connection, run_id)
-    query = f"{run_id}/{key}".encode()
-    statement = select(metrics).where(metrics.c.run_id == run_id, metrics.c.key == key)
-    if page_token:
-        statement = statement.where(tuple_(*_PLACE) > _after(page_token, query))
-    rows = connection.execute(statement.order_by(*_PLACE).limit(size + 1)).all()
-    token = token_for(_place(rows[size - 1]), query=query) if len(rows) > size else None
-    return MetricPage(metrics=[to_metric(row) for row in rows[:size]], next_page_token=token)
-
-
-def _place(row: Any) -> tuple[int, int, float, bool]:
-    return row.timestamp, row.step, row.value, row.is_nan
-
-
-def _after(token: str, query: bytes) -> Any:
-    timestamp, step, value, is_nan = place_of(token, query=query)
-    return tuple_(int(timestamp), int(step), float(value), bool(is_nan))
 
 
 def _point(run_id: str, metric: Metric) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from random import SystemRandom
 from tracking import (
     sql_experiment_search,
     sql_experiments,
+    sql_histories,
     sql_input_logging,
+    sql_inputs,
     sql_logged_model_search,
     sql_logged_models,
     sql_logging,
@@ -21,16 +23,19 @@ from tracking import (
 )
 from tracking.clock import now_ms
 from tracking.database import Database
+from tracking.limits import check_steps
 from tracking.run_names import name_run
 from tracking.wire import (
     CreateExperiment,
     CreateRun,
+    DatasetSummary,
     Experiment,
     ExperimentPage,
     LogBatch,
     LogInputs,
     LogModel,
     LogOutputs,
+    Metric,
     MetricPage,
     Param,
     Run,
@@ -162,9 +167,37 @@ class SqlTrackingStore:
     ) -> MetricPage:
         """Return the points of one metric, ordered by timestamp, step, value."""
         with self._database.read() as connection:
-            return sql_logging.history(
+            return sql_histories.history(
                 connection, run_id, key, max_results=max_results, page_token=page_token
             )
+
+    def bulk_history(
+        self, run_ids: Sequence[str], key: str, *, max_results: int = 25_000
+    ) -> list[Metric]:
+        """Return the points of a metric in many runs, ordered by run, timestamp, step, value."""
+        with self._database.read() as connection:
+            return sql_histories.bulk_history(connection, run_ids, key, max_results=max_results)
+
+    def sample_history(
+        self,
+        run_ids: Sequence[str],
+        key: str,
+        *,
+        max_results: int = 2_500,
+        start_step: int | None = None,
+        end_step: int | None = None,
+    ) -> list[Metric]:
+        """Return for each run at most ``max_results`` points, with the ends and all spikes."""
+        steps = check_steps(start_step, end_step)
+        with self._database.read() as connection:
+            return sql_histories.sample(
+                connection, run_ids, key, max_results=max_results, steps=steps
+            )
+
+    def search_datasets(self, experiment_ids: Sequence[str]) -> list[DatasetSummary]:
+        """Return what runs of these experiments read, once for each context."""
+        with self._database.read() as connection:
+            return sql_inputs.summarize_datasets(connection, experiment_ids)
 
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
         """Remove one tag of an active experiment."""

@@ -6,12 +6,14 @@ from typing import Protocol
 from tracking.wire import (
     CreateExperiment,
     CreateRun,
+    DatasetSummary,
     Experiment,
     ExperimentPage,
     LogBatch,
     LogInputs,
     LogModel,
     LogOutputs,
+    Metric,
     MetricPage,
     Param,
     Run,
@@ -93,6 +95,25 @@ class TrackingStore(Protocol):
         self, run_id: str, key: str, *, max_results: int = 25_000, page_token: str | None = None
     ) -> MetricPage:
         """Return the points of one metric, ordered by timestamp, step, value."""
+
+    def bulk_history(
+        self, run_ids: Sequence[str], key: str, *, max_results: int = 25_000
+    ) -> list[Metric]:
+        """Return the points of a metric in many runs, ordered by run, timestamp, step, value."""
+
+    def sample_history(
+        self,
+        run_ids: Sequence[str],
+        key: str,
+        *,
+        max_results: int = 2_500,
+        start_step: int | None = None,
+        end_step: int | None = None,
+    ) -> list[Metric]:
+        """Return for each run at most ``max_results`` points, with the ends and all spikes."""
+
+    def search_datasets(self, experiment_ids: Sequence[str]) -> list[DatasetSummary]:
+        """Return what runs of these experiments read, once for each context."""
 
     def delete_experiment_tag(self, experiment_id: str, key: str) -> None:
         """Remove one tag of an active experiment."""

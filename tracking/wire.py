@@ -349,6 +349,39 @@ class MetricPage(Message, frozen=True):
     next_page_token: str | None = None
 
 
+class BulkHistory(Message, frozen=True):
+    """The answer to get-history-bulk; its list is written also when it is empty."""
+
+    metrics: list[Metric]
+
+
+class PointSample(Message, frozen=True):
+    """The answer to get-history-bulk-interval."""
+
+    metrics: list[Metric] = []
+
+
+class SearchDatasets(Message, frozen=True):
+    """POST experiments/search-datasets."""
+
+    experiment_ids: list[str] = []
+
+
+class DatasetSummary(Message, frozen=True):
+    """A dataset that runs of an experiment read, once for each context it was read in."""
+
+    experiment_id: str
+    name: str
+    digest: str
+    context: str | None = None
+
+
+class DatasetSummaries(Message, frozen=True):
+    """The answer to experiments/search-datasets."""
+
+    dataset_summaries: list[DatasetSummary] = []
+
+
 class ArtifactListing(Message, frozen=True):
     """The answer to artifacts/list: paths from the run's root."""
 

@@ -11,6 +11,7 @@ from gateway.auth.policy import Permission
 from tracking.errors import ResourceMissing
 from tracking.wire import (
     CreateExperiment,
+    DatasetSummaries,
     DeleteExperimentTag,
     Experiment,
     ExperimentAnswer,
@@ -18,6 +19,7 @@ from tracking.wire import (
     ExperimentPage,
     ExperimentReference,
     Nothing,
+    SearchDatasets,
     SearchExperiments,
     SetExperimentTag,
     UpdateExperiment,
@@ -109,6 +111,12 @@ def delete_experiment_tag(data: JSONBody[DeleteExperimentTag], tracking: Trackin
     return Nothing()
 
 
+@post(f"{_PREFIX}/search-datasets", status_code=200, sync_to_thread=True, opt=_READ)
+def search_datasets(data: JSONBody[SearchDatasets], tracking: Tracking) -> DatasetSummaries:
+    """Return what runs of some experiments read, once for each context."""
+    return DatasetSummaries(dataset_summaries=tracking.search_datasets(data.experiment_ids))
+
+
 def _required(found: Experiment | None, name: str) -> Experiment:
     if found is None:
         raise ResourceMissing(
@@ -128,4 +136,5 @@ HANDLERS = [
     restore_experiment,
     set_experiment_tag,
     delete_experiment_tag,
+    search_datasets,
 ]

@@ -1,18 +1,17 @@
-"""The history of a metric, as MLflow's clients ask for it. Handlers run in the thread pool."""
+"""The points of metrics, as MLflow's clients and pages ask for them, in the thread pool."""
 
 from litestar import get
 from litestar.params import FromQuery
 
 from gateway.api.dependencies import Tracking
 from gateway.auth.policy import Permission
-from tracking.wire import MetricPage
+from tracking.wire import BulkHistory, MetricPage, PointSample
+
+_PREFIX = "/api/2.0/mlflow/metrics"
+_READ = {"permission": Permission.READ}
 
 
-@get(
-    "/api/2.0/mlflow/metrics/get-history",
-    sync_to_thread=True,
-    opt={"permission": Permission.READ},
-)
+@get(f"{_PREFIX}/get-history", sync_to_thread=True, opt=_READ)
 def metric_history(
     tracking: Tracking,
     metric_key: FromQuery[str],
@@ -28,4 +27,38 @@ def metric_history(
     )
 
 
-HANDLERS = [metric_history]
+@get(f"{_PREFIX}/get-history-bulk", sync_to_thread=True, opt=_READ)
+def bulk_history(
+    tracking: Tracking,
+    metric_key: FromQuery[str],
+    *,
+    run_id: FromQuery[list[str] | None] = None,
+    max_results: FromQuery[int] = 25_000,
+) -> BulkHistory:
+    """Return the points of a metric in many runs, ordered by run, timestamp, step, value."""
+    found = tracking.bulk_history(run_id or [], metric_key, max_results=max_results)
+    return BulkHistory(metrics=found)
+
+
+@get(f"{_PREFIX}/get-history-bulk-interval", sync_to_thread=True, opt=_READ)
+def sample_history(
+    tracking: Tracking,
+    metric_key: FromQuery[str],
+    *,
+    run_ids: FromQuery[list[str] | None] = None,
+    start_step: FromQuery[int | None] = None,
+    end_step: FromQuery[int | None] = None,
+    max_results: FromQuery[int] = 2_500,
+) -> PointSample:
+    """Return for each run at most so many points of a metric, with the ends and all spikes."""
+    found = tracking.sample_history(
+        run_ids or [],
+        metric_key,
+        max_results=max_results,
+        start_step=start_step,
+        end_step=end_step,
+    )
+    return PointSample(metrics=found)
+
+
+HANDLERS = [metric_history, bulk_history, sample_history]
