@@ -28,6 +28,7 @@ _OPEN_PREDICT_PATHS = frozenset({b"/ping", b"/v2/health/live", b"/v2/health/read
 _QUIET_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 REWRITES = (("/ajax-api/", "/api/"), ("/api/2.0/preview/", "/api/2.0/"))
 """Other names of MLflow's paths, and the name that ours have."""
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
 _SERVER_ERROR = 500
 _LOG = logging.getLogger("stagedoor.requests")
 
@@ -120,14 +121,14 @@ class _Answer:
         self._headers = [
             (b"stagedoor-request-id", request_id.encode()),
             worker_header,
-            (b"x-content-type-options", b"nosniff"),
         ]
 
     async def __call__(self, message: Message) -> None:
         """Send one message."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), *self._headers]
+            given = [header for header in message.get("headers", ()) if header[0] != _NOSNIFF[0]]
+            message["headers"] = [*given, *self._headers, _NOSNIFF]
         await self._send(message)
 
 

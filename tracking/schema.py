@@ -217,6 +217,8 @@ run_datasets = Table(
     Column("dataset_id", ForeignKey(datasets.c.dataset_id), primary_key=True),
     # A JSON object of texts: tags of an input are read and written whole.
     Column("tags", Text, nullable=False),
+    # Of the tags the one that runs are searched by.
+    Column("context", Text),
     sqlite_with_rowid=False,
 )
 Index(None, run_datasets.c.dataset_id)

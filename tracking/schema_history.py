@@ -46,8 +46,8 @@ def require_head(revision: str | None, *, url: str) -> None:
     )
 
 
-def migrate(connection: Connection) -> None:
-    """Bring the schema to the head, inside the connection's transaction."""
+def migrate(connection: Connection, *, to: str = "head") -> None:
+    """Bring the schema to the head, or to a revision, inside the connection's transaction."""
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from alembic import command  # noqa: PLC0415 - only who migrates pays for the import
     from alembic.config import Config  # noqa: PLC0415
@@ -55,4 +55,4 @@ def migrate(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)

@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, select
 
 from tracking.errors import InvalidRequest
-from tracking.filter import Comparison, Order, parse_filter, parse_order
+from tracking.filter import Comparison, Operator, Order, parse_filter, parse_order
 from tracking.limits import MOST_RUNS, check_max_results
 from tracking.page_tokens import place_of, token_for
 from tracking.schema import experiment_tags, experiments
@@ -55,10 +55,17 @@ def _condition(clause: Comparison) -> ColumnElement[bool]:
         owner = experiment_tags.c.experiment_id == experiments.c.experiment_id
         return compare_entry(experiment_tags, owner, clause)
     column = _column(clause.entity, clause.key)
+    if clause.key == "experiment_id" and isinstance(clause.value, tuple):
+        numbers = [_number_of(text) for text in clause.value]
+        return column.in_(numbers) if clause.operator is Operator.IN else column.not_in(numbers)
     if clause.key == "experiment_id" and isinstance(clause.value, str):
-        number = find_number(clause.value)
-        clause = msgspec.structs.replace(clause, value=_NOBODY if number is None else number)
+        clause = msgspec.structs.replace(clause, value=_number_of(clause.value))
     return (compare_number if clause.key in _NUMBERS else compare_text)(column, clause)
+
+
+def _number_of(experiment_id: str) -> int:
+    number = find_number(experiment_id)
+    return _NOBODY if number is None else number
 
 
 def _order(orders: list[Order]) -> list[ColumnElement[Any]]:

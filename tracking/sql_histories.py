@@ -6,7 +6,8 @@ Functions on a connection, inside the snapshot of whoever calls: ``tracking.sql_
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, Select, func, or_, select, tuple_
+import msgspec
+from sqlalchemy import Connection, FromClause, Row, Select, func, or_, select, tuple_
 
 from tracking.limits import MOST_POINTS, check_max_results, check_run_ids
 from tracking.page_tokens import place_of, token_for
@@ -57,7 +58,7 @@ def bulk_history(
         .order_by(metrics.c.run_id, *_PLACE)
         .limit(size)
     )
-    return [to_metric(row) for row in connection.execute(statement)]
+    return [_to_owned_metric(row) for row in connection.execute(statement)]
 
 
 def sample(
@@ -85,7 +86,7 @@ def sample(
     """
     size = check_max_results(max_results, MOST_SAMPLED)
     return [
-        to_metric(row)
+        _to_owned_metric(row)
         for run_id in check_run_ids(run_ids)
         for row in connection.execute(_sampled(_numbered(run_id, key, size, steps), size))
     ]
@@ -122,6 +123,11 @@ def _sampled(numbered: FromClause, size: int) -> Select[Any]:
     if size >= 2 * _ENDS:
         kept += [ranked.c.lowest == 1, ranked.c.highest == 1]
     return select(ranked).where(or_(*kept)).order_by(ranked.c.place)
+
+
+def _to_owned_metric(row: Row[Any]) -> Metric:
+    """Return the point of a row with its run, which tells it from those of other runs."""
+    return msgspec.structs.replace(to_metric(row), run_id=row.run_id)
 
 
 def _place(row: Any) -> tuple[int, int, float, bool]:

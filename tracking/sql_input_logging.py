@@ -11,6 +11,7 @@ from tracking.errors import InvalidRequest
 from tracking.limits import check_int64, cut_tag
 from tracking.model_limits import check_dataset, check_input_tag, check_model_id
 from tracking.schema import datasets, run_datasets, run_model_inputs, run_outputs, tags
+from tracking.sql_inputs import CONTEXT_TAG
 from tracking.sql_insert import insert_into
 from tracking.sql_runs import require_active, row_of
 from tracking.sql_texts import put_texts
@@ -48,7 +49,7 @@ def log_outputs(connection: Connection, request: LogOutputs) -> None:
         statement = insert_into(connection, run_outputs).values(
             run_id=request.run_id,
             model_id=check_model_id(model.model_id),
-            step=check_int64(model.step, "step"),
+            step=check_int64(model.step or 0, "step"),
         )
         connection.execute(
             statement.on_conflict_do_update(
@@ -81,7 +82,10 @@ def _link_dataset(
     texts = {tag.key: tag.value for tag in map(check_input_tag, given.tags)}
     number = _put_dataset(connection, experiment_id, check_dataset(given.dataset))
     statement = insert_into(connection, run_datasets).values(
-        run_id=run_id, dataset_id=number, tags=msgspec.json.encode(texts).decode()
+        run_id=run_id,
+        dataset_id=number,
+        tags=msgspec.json.encode(texts).decode(),
+        context=texts.get(CONTEXT_TAG),
     )
     connection.execute(statement.on_conflict_do_nothing())
 

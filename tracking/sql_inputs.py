@@ -24,7 +24,7 @@ from tracking.wire import (
     Tag,
 )
 
-_CONTEXT_TAG = "mlflow.data.context"
+CONTEXT_TAG = "mlflow.data.context"
 _MOST_EXPERIMENTS = 20
 _MOST_SUMMARIES = 1_000
 
@@ -63,14 +63,22 @@ def summarize_datasets(
     """
     numbers = [find_number(experiment_id) for experiment_id in _checked(experiment_ids)]
     statement = (
-        select(datasets.c.experiment_id, datasets.c.name, datasets.c.digest, run_datasets.c.tags)
+        select(datasets.c.experiment_id, datasets.c.name, datasets.c.digest, run_datasets.c.context)
         .join(run_datasets, datasets.c.dataset_id == run_datasets.c.dataset_id)
         .where(datasets.c.experiment_id.in_([number for number in numbers if number is not None]))
         .distinct()
         .order_by(datasets.c.experiment_id, datasets.c.name, datasets.c.digest)
+        .limit(_MOST_SUMMARIES)
     )
-    found = dict.fromkeys(_to_summary(row) for row in connection.execute(statement))
-    return list(found)[:_MOST_SUMMARIES]
+    return [
+        DatasetSummary(
+            experiment_id=str(row.experiment_id),
+            name=row.name,
+            digest=row.digest,
+            context=row.context,
+        )
+        for row in connection.execute(statement)
+    ]
 
 
 def _checked(experiment_ids: Sequence[str]) -> Sequence[str]:
@@ -80,16 +88,6 @@ def _checked(experiment_ids: Sequence[str]) -> Sequence[str]:
             f" {len(experiment_ids)}. Name them."
         )
     return experiment_ids
-
-
-def _to_summary(row: Row[*tuple[Any, ...]]) -> DatasetSummary:
-    tags: dict[str, str] = msgspec.json.decode(row.tags, type=dict[str, str])
-    return DatasetSummary(
-        experiment_id=str(row.experiment_id),
-        name=row.name,
-        digest=row.digest,
-        context=tags.get(_CONTEXT_TAG),
-    )
 
 
 def _datasets(connection: Connection, run_ids: Sequence[str]) -> list[tuple[str, DatasetInput]]:

@@ -3,13 +3,13 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, false, select
 
 from tracking.errors import InvalidRequest
 from tracking.filter import Comparison, Order, parse_filter, parse_order
 from tracking.limits import MOST_RUNS, check_max_results
 from tracking.page_tokens import place_of, token_for
-from tracking.schema import latest_metrics, params, runs, tags
+from tracking.schema import datasets, latest_metrics, params, run_datasets, runs, tags
 from tracking.sql_comparing import compare_entry, compare_metric, compare_number, compare_text
 from tracking.sql_experiments import find_number, parse_view
 from tracking.sql_runs import to_runs
@@ -19,8 +19,14 @@ _ATTRIBUTE = {None, "attribute", "attributes", "attr", "run"}
 _METRIC = {"metric", "metrics"}
 _PARAM = {"param", "params", "parameter", "parameters"}
 _TAG = {"tag", "tags"}
+_DATASET = {"dataset", "datasets"}
 _TEXTS = {"run_id", "run_name", "status", "user_id", "artifact_uri"}
 _NUMBERS = {"start_time", "end_time"}
+_DATASET_COLUMNS: dict[str, ColumnElement[Any]] = {
+    "name": datasets.c.name,
+    "digest": datasets.c.digest,
+    "context": run_datasets.c.context,
+}
 _OTHER_NAMES = {"created": "start_time", "run name": "run_name", "Run name": "run_name"}
 
 
@@ -63,9 +69,22 @@ def _condition(clause: Comparison) -> ColumnElement[bool]:
         return compare_entry(params, params.c.run_id == runs.c.run_id, clause)
     if clause.entity in _TAG:
         return compare_entry(tags, tags.c.run_id == runs.c.run_id, clause)
+    if clause.entity in _DATASET:
+        return _read_dataset(clause)
     column = _attribute(clause.entity, clause.key)
     is_number = column.name in _NUMBERS
     return (compare_number if is_number else compare_text)(column, clause)
+
+
+def _read_dataset(clause: Comparison) -> ColumnElement[bool]:
+    """Return the condition that a run read a dataset whose name, digest or context compares."""
+    if clause.key not in _DATASET_COLUMNS:
+        raise _unknown(clause.entity, clause.key)
+    column = _DATASET_COLUMNS[clause.key]
+    entry = exists().where(
+        run_datasets.c.run_id == runs.c.run_id, run_datasets.c.dataset_id == datasets.c.dataset_id
+    )
+    return entry.where(compare_text(column, clause))
 
 
 def _ordered(statement: Select[Any], orders: list[Order]) -> Select[Any]:
@@ -107,5 +126,6 @@ def _unknown(entity: str | None, key: str) -> InvalidRequest:
     attributes = ", ".join(sorted(_TEXTS | _NUMBERS))
     return InvalidRequest(
         f"Invalid filter or order: runs have no {entity or 'attribute'} {key!r}."
-        f" Use metrics.<key>, params.<key>, tags.<key>, or one of {attributes}."
+        " Use metrics.<key>, params.<key>, tags.<key>, in a filter datasets.name, .digest or"
+        f" .context, or one of {attributes}."
     )

@@ -178,7 +178,6 @@ def to_metric(row: Row[Any]) -> Metric:
         value="NaN" if row.is_nan else row.value,
         timestamp=row.timestamp,
         step=row.step,
-        run_id=row.run_id,
     )
 
 

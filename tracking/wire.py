@@ -115,7 +115,7 @@ class ModelOutput(Message, frozen=True):
     """A logged model that a run made."""
 
     model_id: str
-    step: int = 0
+    step: int | None = None
 
 
 class RunInputs(Message, frozen=True):

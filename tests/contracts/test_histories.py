@@ -18,6 +18,7 @@ from tracking.wire import (
     LogBatch,
     LogInputs,
     Metric,
+    SearchRuns,
     Tag,
 )
 
@@ -145,12 +146,13 @@ def test_a_sample_that_cannot_be_taken_is_refused(
         store.sample_history([run_id], "loss", **asked)
 
 
-def read(store: TrackingStore, experiment_id: str, name: str, context: str | None) -> None:
+def read(store: TrackingStore, experiment_id: str, name: str, context: str | None) -> str:
     run_id = store.create_run(CreateRun(experiment_id=experiment_id)).info.run_id
     tags = [Tag(key="mlflow.data.context", value=context)] if context else []
     dataset = Dataset(name=name, digest="d", source_type="local", source="{}")
     given = DatasetInput(dataset=dataset, tags=tags)
     store.log_inputs(LogInputs(run_id=run_id, datasets=[given]))
+    return run_id
 
 
 def test_datasets_are_summed_up_by_experiment_and_context(store: TrackingStore) -> None:
@@ -167,6 +169,41 @@ def test_datasets_are_summed_up_by_experiment_and_context(store: TrackingStore) 
     wine = DatasetSummary(experiment_id=other, name="wine", digest="d", context="train")
     assert (set(found), len(found)) == (iris, 3)
     assert set(everything) == {*iris, wine}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("datasets.name = 'iris'", ["train", "test", "none"]),
+        ("dataset.context = 'train'", ["train"]),
+        ("datasets.context != 'train'", ["test"]),
+        ("datasets.name LIKE 'w%' AND dataset.digest = 'd'", ["wine"]),
+        ("datasets.name IN ('wine', 'rice')", ["wine"]),
+        ("datasets.name ILIKE 'IR%' AND datasets.context ILIKE 'TE%'", ["test"]),
+        ("datasets.name = 'rice'", []),
+    ],
+)
+def test_runs_are_searched_by_what_they_read(
+    store: TrackingStore, wanted: str, found: list[str]
+) -> None:
+    runs = {
+        read(store, "0", "iris", "train"): "train",
+        read(store, "0", "iris", "test"): "test",
+        read(store, "0", "iris", None): "none",
+        read(store, "0", "wine", None): "wine",
+    }
+
+    page = store.search_runs(SearchRuns(experiment_ids=["0"], filter=wanted))
+
+    assert {runs[run.info.run_id] for run in page.runs} == set(found)
+
+
+@pytest.mark.parametrize(
+    "wanted", ["datasets.size = 'x'", "datasets.name = 5", "datasets.name > 'a'"]
+)
+def test_a_filter_that_no_dataset_fits_is_refused(store: TrackingStore, wanted: str) -> None:
+    with pytest.raises(InvalidRequest):
+        store.search_runs(SearchRuns(experiment_ids=["0"], filter=wanted))
 
 
 @pytest.mark.parametrize("count", [0, 21])

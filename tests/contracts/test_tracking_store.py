@@ -231,6 +231,8 @@ def test_experiments_come_in_pages_that_miss_and_repeat_none(store: TrackingStor
         ("tags.`team` IS NULL", ["Default"]),
         ("creation_time > 0 AND attribute.name LIKE 'Al%'", ["Alpha"]),
         ("name ILIKE 'ÉCOLE'", []),
+        ("experiment_id IN ('0', 'x', '99')", ["Default"]),
+        ("attribute.experiment_id NOT IN ('0')", ["Alpha", "alpaca"]),
     ],
 )
 def test_experiments_are_searched_by_name_and_tags(
@@ -504,9 +506,7 @@ def test_the_latest_value_is_the_greatest_step_then_time_then_value(store: Track
     log_points(store, run_id, (1.0, 9, 5))
     log_points(store, run_id, (2.0, 99, 4), (7.0, 9, 5), (6.0, 9, 5), (8.0, 8, 5))
 
-    assert store.run(run_id).data.metrics == [
-        Metric(key="m", value=7.0, timestamp=9, step=5, run_id=run_id)
-    ]
+    assert store.run(run_id).data.metrics == [Metric(key="m", value=7.0, timestamp=9, step=5)]
 
 
 @pytest.mark.parametrize(

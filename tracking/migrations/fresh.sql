@@ -241,7 +241,7 @@ CREATE TABLE route (
 CREATE TABLE run_datasets (
 	run_id VARCHAR(256) NOT NULL, 
 	dataset_id INTEGER NOT NULL, 
-	tags TEXT NOT NULL, 
+	tags TEXT NOT NULL, context TEXT, 
 	CONSTRAINT pk_run_datasets PRIMARY KEY (run_id, dataset_id), 
 	CONSTRAINT fk_run_datasets_run_id FOREIGN KEY(run_id) REFERENCES runs (run_id), 
 	CONSTRAINT fk_run_datasets_dataset_id FOREIGN KEY(dataset_id) REFERENCES datasets (dataset_id)
