@@ -17,6 +17,8 @@ from tracking.schema import runs
 from tracking.sql_logged_models import find_output, find_row
 
 PROXY_SCHEME = "mlflow-artifacts"
+# What MLflow's client sends for a version of a prompt, which has no files; it names no place.
+_PLACEHOLDER = "dummy-source"
 _MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
 _MOST_DIGITS = 10
 REMOTE_SCHEMES = frozenset(
@@ -30,6 +32,8 @@ def check_source(source: str, run_id: str | None, model_id: str | None = None) -
     Raises:
         InvalidRequest: It is a path of a disk, leaves its root, or names another run or model.
     """
+    if source == _PLACEHOLDER:
+        return source
     parts = urlsplit(source)
     if not source or parts.scheme not in REMOTE_SCHEMES | {"runs", PROXY_SCHEME}:
         message = (

@@ -152,3 +152,11 @@ def test_a_model_in_another_store_is_recorded_as_sent(stores: Stores) -> None:
     version = stores.register(f"models:/{model_id}", model_id=model_id)
 
     assert stores.place(version) == f"models:/{model_id}"
+
+
+def test_a_version_of_a_prompt_is_made_and_has_no_files(stores: Stores) -> None:
+    """MLflow's client sends this word as the source of every version of a prompt."""
+    version = stores.register("dummy-source")
+
+    assert version.source == "dummy-source"
+    assert stores.place(version) == "dummy-source"
