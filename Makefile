@@ -1,5 +1,5 @@
 # Everything sets up what it needs: git, make and Python 3.11+ are enough.
-# make demo | test | serve | loadtest | bench | setup | interop-env | lock | format | clean
+# make demo | test | serve | loadtest | bench | interop | setup | interop-env | lock | format | clean
 
 SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
@@ -14,7 +14,7 @@ BOOT := $(VENV)/.boot
 COMPILE := $(BOOT)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet
 
-.PHONY: setup interop-env demo test check serve loadtest bench lock format clean
+.PHONY: setup interop-env interop demo test check serve loadtest bench lock format clean
 
 setup: $(READY)
 
@@ -58,6 +58,10 @@ serve: setup
 # Three locust scenarios with a verdict and an HTML report; UI=1 opens locust's own page.
 loadtest: setup
 	$(BIN)/python -m loadtests.run $(if $(UI),--ui) $(ARGS)
+
+# MLflow's own server and ours are asked the same, and answers compared field by field.
+interop: setup interop-env
+	$(BIN)/python -m tests.interop.compare $(ARGS)
 
 # The share of a bare uvicorn floor that the predict path reaches.
 bench: setup
