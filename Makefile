@@ -1,5 +1,5 @@
 # Everything sets up what it needs: git, make and Python 3.11+ are enough.
-# make demo | test | serve | loadtest | bench | interop | setup | interop-env | lock | format | clean
+# make demo | test | serve | loadtest | bench | bench-tracking | interop | setup | interop-env | lock | format | clean
 
 SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
@@ -14,7 +14,7 @@ BOOT := $(VENV)/.boot
 COMPILE := $(BOOT)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet
 
-.PHONY: setup interop-env interop demo test check serve loadtest bench lock format clean
+.PHONY: setup interop-env interop demo test check serve loadtest bench bench-tracking lock format clean
 
 setup: $(READY)
 
@@ -66,6 +66,10 @@ interop: setup interop-env
 # The share of a bare uvicorn floor that the predict path reaches.
 bench: setup
 	$(BIN)/python -m loadtests.bench $(ARGS)
+
+# Tracking beside MLflow's own server, on the same data: ratios.
+bench-tracking: setup interop-env
+	$(BIN)/python -m loadtests.tracking_bench $(ARGS)
 
 lock: $(BOOT)/bin/uv
 	$(COMPILE) --extra server --extra sklearn --extra postgres pyproject.toml -o requirements/server.txt

@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-PYTHON = ROOT / ".venvs" / "mlflow" / "bin" / "python"
+from loadtests.mlflow_server import PYTHON, require_client
+
 TIMEOUT_S = 150.0
 
 
@@ -16,7 +16,7 @@ def run_script(name: str, *, url: str, folder: Path) -> Any:
     The client gets an environment of its own: the server's URI and no retries, so that an answer of
     5xx fails at once.
     """
-    assert PYTHON.exists(), "the mlflow client is not installed: run `make interop-env`"
+    require_client()
     answers = folder / "answers.json"
     done = subprocess.run(
         [PYTHON, Path(__file__).with_name(name), answers],

@@ -11,12 +11,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from loadtests.mlflow_server import mlflow_server
 from tests.interop import recording
 from tests.interop.calls.all_calls import call_everything
 from tests.interop.client import run_script
 from tests.interop.comparing import Answers, compare
 from tests.interop.known_differences import explain
-from tests.interop.mlflow_server import mlflow_server
 from tests.journeys.server import Server, running
 
 

@@ -1,20 +1,49 @@
-"""MLflow's own server, from the environment of the real client, on a port of its own."""
+"""MLflow's own server and client, from an environment of their own: what ours is compared with."""
 
 import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import msgspec
 
-from tests.interop.client import PYTHON
+ROOT = Path(__file__).resolve().parents[1]
+PYTHON = ROOT / ".venvs" / "mlflow" / "bin" / "python"
 
 _START_TIMEOUT_S = 180.0
 _STOP_TIMEOUT_S = 30.0
+
+
+def require_client() -> None:
+    """Check that the environment of the real client is there.
+
+    Raises:
+        RuntimeError: It is not.
+    """
+    if not PYTHON.exists():
+        raise RuntimeError("the mlflow client is not installed: run `make interop-env`")
+
+
+def run_client_script(name: str, *, url: str, arguments: Sequence[str]) -> dict[str, float]:
+    """Run a script of this folder with the real client, and return the numbers it wrote."""
+    require_client()
+    with tempfile.TemporaryDirectory(prefix="stagedoor-client-") as folder:
+        answers = Path(folder) / "answers.json"
+        environment = {
+            "HOME": folder,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_TRACKING_URI": url,
+            "PATH": "/usr/bin:/bin",
+        }
+        command = [PYTHON, Path(__file__).with_name(name), answers, *arguments]
+        subprocess.run(command, env=environment, cwd=folder, check=True)
+        return msgspec.json.decode(answers.read_bytes(), type=dict[str, float])
 
 
 @contextmanager
@@ -23,7 +52,7 @@ def mlflow_server(folder: Path, *, workers: int = 1) -> Iterator[str]:
 
     Its processes are a group of their own, and end together.
     """
-    assert PYTHON.exists(), "the mlflow client is not installed: run `make interop-env`"
+    require_client()
     folder.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     with (folder / "log").open("wb") as log:
@@ -70,8 +99,8 @@ def _free_port() -> int:
 def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     ends_at = time.monotonic() + _START_TIMEOUT_S
     while True:
-        assert process.poll() is None, log.read_text(errors="replace")[-4000:]
-        assert time.monotonic() < ends_at, "mlflow server did not start"
+        if process.poll() is not None or time.monotonic() > ends_at:
+            raise RuntimeError(f"mlflow server: {log.read_text(errors='replace')[-4000:]}")
         try:
             httpx.get(f"{url}/health", trust_env=False, timeout=2).raise_for_status()
         except httpx.HTTPError:
