@@ -122,6 +122,9 @@ latest_metrics = Table(
     sqlite_with_rowid=False,
 )
 
+# Runs in the order of a metric, without looking at all of them.
+Index(None, latest_metrics.c.key, latest_metrics.c.is_nan, latest_metrics.c.value)
+
 logged_models = Table(
     "logged_models",
     metadata,

@@ -699,6 +699,33 @@ def test_runs_come_in_pages_that_miss_and_repeat_none(searched: TrackingStore) -
     assert rest.next_page_token is None
 
 
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("order", "found"),
+    [
+        (["metrics.acc"], ["ant", "bee", "cat", "dog"]),
+        (["metrics.acc DESC"], ["bee", "ant", "cat", "dog"]),
+        (["metrics.acc DESC", "run_name DESC"], ["bee", "ant", "cat", "dog"]),
+        (["metrics.none", "run_name"], ["ant", "bee", "cat", "dog"]),
+    ],
+)
+def test_pages_in_the_order_of_a_metric_miss_and_repeat_none(
+    searched: TrackingStore, order: list[str], found: list[str], size: int
+) -> None:
+    """Whether an index gives all of a page, some of it, or nothing."""
+    request = SearchRuns(experiment_ids=["0"], max_results=size, order_by=order)
+    names_found: list[str] = []
+
+    while True:
+        page = searched.search_runs(request)
+        names_found += [run.info.run_name for run in page.runs]
+        if page.next_page_token is None:
+            break
+        request = msgspec.structs.replace(request, page_token=page.next_page_token)
+
+    assert names_found == found
+
+
 def test_a_token_of_another_query_is_refused(searched: TrackingStore) -> None:
     request = SearchRuns(experiment_ids=["0"], max_results=1)
     token = searched.search_runs(request).next_page_token

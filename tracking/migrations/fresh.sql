@@ -369,6 +369,7 @@ CREATE INDEX switch_by_model ON switch (model, seq);
 CREATE INDEX switch_by_state ON switch (state);
 CREATE INDEX ix_logged_models_by_creation ON logged_models (experiment_id, is_deleted, creation_time, model_id);
 CREATE INDEX ix_run_datasets_dataset_id ON run_datasets (dataset_id);
+CREATE INDEX ix_latest_metrics_key_is_nan_value ON latest_metrics ("key", is_nan, value);
 CREATE INDEX webhook_by_creation ON webhook (created_at, id);
 CREATE INDEX delivery_by_model ON delivery (webhook, model, seq);
 DELETE FROM "sqlite_sequence";

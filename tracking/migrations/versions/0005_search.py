@@ -1,4 +1,4 @@
-"""Keep what a dataset was read for in a column of its own, so that runs can be searched by it."""
+"""Let runs be searched by what they read a dataset for, and be put in the order of a metric."""
 
 import json
 
@@ -9,10 +9,12 @@ revision = "0005"
 down_revision = "0004"
 
 _CONTEXT_TAG = "mlflow.data.context"
+_INDEX = "ix_latest_metrics_key_is_nan_value"
 
 
 def upgrade() -> None:
-    """Add the column, and fill it from the tags."""
+    """Add the column, fill it from the tags, and make the index."""
+    op.create_index(_INDEX, "latest_metrics", ["key", "is_nan", "value"])
     op.add_column("run_datasets", sa.Column("context", sa.Text))
     table = sa.table("run_datasets", sa.column("tags", sa.Text), sa.column("context", sa.Text))
     connection = op.get_bind()
@@ -24,5 +26,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the column."""
+    """Drop both."""
+    op.drop_index(_INDEX)
     op.drop_column("run_datasets", "context")
