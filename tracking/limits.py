@@ -172,8 +172,9 @@ def check_metric_value(value: float | str) -> float:
         number = float(value)
     except (ValueError, TypeError, OverflowError):
         raise invalid(str(value), "value", "A metric is a number.") from None
-    largest = sys.float_info.max
-    return number if math.isnan(number) else max(-largest, min(largest, number))
+    if math.isinf(number):
+        return math.copysign(sys.float_info.max, number)
+    return number
 
 
 def check_max_results(value: int, most: int) -> int:

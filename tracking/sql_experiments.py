@@ -5,7 +5,7 @@ Called by ``tracking.sql_store`` as pieces of work, on the writer's thread or th
 
 from typing import Any, get_args
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from tracking.artifact_location import check_location, default_location
 from tracking.chunks import chunks
@@ -24,6 +24,8 @@ from tracking.wire import (
 DEFAULT_ID = 0
 _DEFAULT_NAME = "Default"
 _MOST_DIGITS = 18
+# Built once: that takes longer than running it.
+_ONE = select(experiments).where(experiments.c.experiment_id == bindparam("number"))
 
 
 def ensure_default(connection: Connection, *, root: str, now_ms: int) -> None:
@@ -201,8 +203,7 @@ def _to_experiment(row: Row[Any], tags: list[Tag]) -> Experiment:
 
 
 def _find_row(connection: Connection, number: int) -> Row[Any] | None:
-    statement = select(experiments).where(experiments.c.experiment_id == number)
-    return connection.execute(statement).first()
+    return connection.execute(_ONE, {"number": number}).first()
 
 
 def _row(connection: Connection, experiment_id: str, *, is_deleted: bool | None = None) -> Row[Any]:

@@ -3,7 +3,7 @@
 Functions on a connection, inside the transaction of whoever calls: ``tracking.sql_store``.
 """
 
-import math
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Insert, delete, tuple_
@@ -20,11 +20,14 @@ from tracking.limits import (
     cut_tag,
 )
 from tracking.schema import latest_metrics, logged_model_metrics, metrics, params, tags
-from tracking.sql_insert import insert_into
+from tracking.sql_insert import insert_by, insert_new
 from tracking.sql_logged_models import row_of as model_row_of
 from tracking.sql_runs import NAME_TAG, rename, require_active
 from tracking.sql_texts import add_texts, put_texts
 from tracking.wire import LogBatch, Metric
+
+# A run logs the same few keys all the time.
+_checked_key = lru_cache(maxsize=4_096)(check_key)
 
 
 def log(connection: Connection, batch: LogBatch) -> None:
@@ -62,25 +65,27 @@ def delete_tag(connection: Connection, run_id: str, key: str) -> None:
 
 def _point(run_id: str, metric: Metric) -> dict[str, Any]:
     value = check_metric_value(metric.value)
+    is_nan = value != value  # noqa: PLR0124 - true of NaN alone
     return {
         "run_id": run_id,
-        "key": check_key(metric.key),
+        "key": _checked_key(metric.key),
         "timestamp": check_time(metric.timestamp, "timestamp"),
         "step": check_int64(metric.step or 0, "step"),
-        "value": 0.0 if math.isnan(value) else value + 0.0,  # + 0.0 makes -0.0 the same point
-        "is_nan": math.isnan(value),
+        "value": 0.0 if is_nan else value + 0.0,  # + 0.0 makes -0.0 the same point
+        "is_nan": is_nan,
     }
 
 
 def _put_points(connection: Connection, points: list[dict[str, Any]]) -> None:
     if not points:
         return
-    connection.execute(insert_into(connection, metrics).on_conflict_do_nothing(), points)
+    dialect = connection.dialect.name
+    connection.execute(insert_new(dialect, metrics), points)
     latest: dict[str, dict[str, Any]] = {}
     for point in points:
         best = latest.setdefault(point["key"], point)
         latest[point["key"]] = max(best, point, key=_recency)
-    connection.execute(_keep_latest(connection), list(latest.values()))
+    connection.execute(_keep_latest(dialect), list(latest.values()))
 
 
 def _put_model_points(
@@ -100,17 +105,17 @@ def _put_model_points(
     for model_id in {entry["model_id"] for entry in entries}:
         model_row_of(connection, model_id)
     if entries:
-        statement = insert_into(connection, logged_model_metrics)
-        connection.execute(statement.on_conflict_do_nothing(), entries)
+        connection.execute(insert_new(connection.dialect.name, logged_model_metrics), entries)
 
 
 def _recency(point: dict[str, Any]) -> tuple[int, int, float]:
     return point["step"], point["timestamp"], point["value"]
 
 
-def _keep_latest(connection: Connection) -> Insert:
+@cache
+def _keep_latest(dialect: str) -> Insert:
     """Return the insert that replaces the latest point of a key by an equal or later one."""
-    statement = insert_into(connection, latest_metrics)
+    statement = insert_by(dialect, latest_metrics)
     new, old = statement.excluded, latest_metrics.c
     return statement.on_conflict_do_update(
         index_elements=[old.run_id, old.key],

@@ -4,15 +4,16 @@ Called by ``tracking.sql_store`` as pieces of work, on the writer's thread or th
 """
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from functools import cache
+from typing import Any, TypeVar, get_args
 
-from sqlalchemy import Connection, Row, Table, insert, select, update
+from sqlalchemy import Connection, Row, Select, Table, bindparam, insert, select, update
 
 from tracking.artifact_location import run_location
 from tracking.chunks import chunks
 from tracking.errors import InvalidRequest, ResourceMissing
 from tracking.limits import check_key, check_run_id, check_text, check_time, cut_tag
-from tracking.schema import latest_metrics, params, runs, tags
+from tracking.schema import experiments, latest_metrics, params, runs, tags
 from tracking.sql_experiments import require_active as require_active_experiment
 from tracking.sql_inputs import read_inputs, read_outputs
 from tracking.sql_texts import put_texts
@@ -28,7 +29,30 @@ from tracking.wire import (
     UpdateRun,
 )
 
+T = TypeVar("T", Param, Tag)
+
 NAME_TAG = "mlflow.runName"
+
+# Built once: that takes longer than running them.
+_INSERT = insert(runs)
+_ONE = select(runs).where(runs.c.run_id == bindparam("run_id"))
+_LATEST = (
+    select(
+        latest_metrics.c.run_id,
+        latest_metrics.c.key,
+        latest_metrics.c.value,
+        latest_metrics.c.is_nan,
+        latest_metrics.c.timestamp,
+        latest_metrics.c.step,
+    )
+    .where(latest_metrics.c.run_id.in_(bindparam("run_ids", expanding=True)))
+    .order_by(latest_metrics.c.key)
+)
+_STATE = (
+    select(runs.c.experiment_id, runs.c.is_deleted, experiments.c.is_deleted.label("is_in_deleted"))
+    .join(experiments, experiments.c.experiment_id == runs.c.experiment_id)
+    .where(runs.c.run_id == bindparam("run_id"))
+)
 
 
 def create(
@@ -51,21 +75,22 @@ def create(
     texts = {check_key(tag.key): cut_tag(tag.value) for tag in request.tags}
     name = _agreed_name(request.run_name, texts.get(NAME_TAG)) or spare_name
     start = now_ms if request.start_time is None else check_time(request.start_time, "start_time")
-    connection.execute(
-        insert(runs).values(
-            run_id=run_id,
-            experiment_id=experiment.experiment_id,
-            run_name=check_text(name, "run_name"),
-            user_id=check_text(request.user_id, "user_id"),
-            status="RUNNING",
-            start_time=start,
-            artifact_uri=run_location(experiment.artifact_location, run_id),
-            is_deleted=False,
-            is_deleted_with_experiment=False,
-        )
+    texts[NAME_TAG] = cut_tag(name)
+    info = RunInfo(
+        run_id=run_id,
+        run_uuid=run_id,
+        experiment_id=str(experiment.experiment_id),
+        run_name=check_text(name, "run_name"),
+        user_id=check_text(request.user_id, "user_id"),
+        status="RUNNING",
+        start_time=start,
+        artifact_uri=run_location(experiment.artifact_location, run_id),
+        lifecycle_stage="active",
     )
-    put_texts(connection, tags, run_id, {**texts, NAME_TAG: cut_tag(name)})
-    return one(connection, run_id)
+    connection.execute(_INSERT, _new_values(info))
+    put_texts(connection, tags, run_id, texts)
+    listed = [Tag(key=key, value=value) for key, value in sorted(texts.items())]
+    return Run(info=info, data=RunData(tags=listed))
 
 
 def one(connection: Connection, run_id: str) -> Run:
@@ -127,10 +152,9 @@ def row_of(connection: Connection, run_id: str) -> Row[Any]:
         InvalidRequest: No run can have such an id.
         ResourceMissing: There is none of that id.
     """
-    statement = select(runs).where(runs.c.run_id == check_run_id(run_id))
-    row = connection.execute(statement).first()
+    row = connection.execute(_ONE, {"run_id": check_run_id(run_id)}).first()
     if row is None:
-        raise ResourceMissing(f"Run with id={run_id} not found. Search the runs for its name.")
+        raise _missing(run_id)
     return row
 
 
@@ -141,28 +165,31 @@ def require_active(connection: Connection, run_id: str) -> None:
         InvalidRequest: It or its experiment is deleted.
         ResourceMissing: There is no such run.
     """
-    row = row_of(connection, run_id)
+    row = connection.execute(_STATE, {"run_id": check_run_id(run_id)}).first()
+    if row is None:
+        raise _missing(run_id)
     if row.is_deleted:
         raise InvalidRequest(
             f"The run {run_id} must be in the 'active' state. It is deleted: restore it first."
         )
-    require_active_experiment(connection, str(row.experiment_id))
+    if row.is_in_deleted:
+        require_active_experiment(connection, str(row.experiment_id))
 
 
 def to_runs(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
     """Return the runs of these rows, with what they logged, in order."""
     ids = [row.run_id for row in rows]
-    metrics_by_run = _by_run(connection, latest_metrics, ids)
-    params_by_run = _by_run(connection, params, ids)
-    tags_by_run = _by_run(connection, tags, ids)
+    metrics_by_run = _latest_by_run(connection, ids)
+    params_by_run = _texts_by_run(connection, params, ids, Param)
+    tags_by_run = _texts_by_run(connection, tags, ids, Tag)
     read, made = read_inputs(connection, ids), read_outputs(connection, ids)
     return [
         Run(
             info=_to_info(row),
             data=RunData(
-                metrics=[to_metric(entry) for entry in metrics_by_run[row.run_id]],
-                params=[Param(key=e.key, value=e.value) for e in params_by_run[row.run_id]],
-                tags=[Tag(key=e.key, value=e.value) for e in tags_by_run[row.run_id]],
+                metrics=metrics_by_run.get(row.run_id, []),
+                params=params_by_run.get(row.run_id, []),
+                tags=tags_by_run.get(row.run_id, []),
             ),
             inputs=read.get(row.run_id),
             outputs=made.get(row.run_id),
@@ -181,15 +208,32 @@ def to_metric(row: Row[Any]) -> Metric:
     )
 
 
-def _by_run(
-    connection: Connection, table: Table, run_ids: Sequence[str]
-) -> dict[str, list[Row[Any]]]:
-    entries: dict[str, list[Row[Any]]] = {run_id: [] for run_id in run_ids}
+def _latest_by_run(connection: Connection, run_ids: Sequence[str]) -> dict[str, list[Metric]]:
+    entries: dict[str, list[Metric]] = {}
     for chunk in chunks(run_ids):
-        statement = select(table).where(table.c.run_id.in_(chunk)).order_by(table.c.key)
-        for row in connection.execute(statement):
-            entries[row.run_id].append(row)
+        rows = connection.execute(_LATEST, {"run_ids": chunk}).all()
+        for run_id, key, value, is_nan, timestamp, step in rows:
+            point = Metric(
+                key=key, value="NaN" if is_nan else value, timestamp=timestamp, step=step
+            )
+            entries.setdefault(run_id, []).append(point)
     return entries
+
+
+def _texts_by_run(
+    connection: Connection, table: Table, run_ids: Sequence[str], kind: type[T]
+) -> dict[str, list[T]]:
+    entries: dict[str, list[T]] = {}
+    for chunk in chunks(run_ids):
+        for run_id, key, value in connection.execute(_texts(table), {"run_ids": chunk}).all():
+            entries.setdefault(run_id, []).append(kind(key=key, value=value))
+    return entries
+
+
+@cache
+def _texts(table: Table) -> Select[Any]:
+    of = table.c.run_id.in_(bindparam("run_ids", expanding=True))
+    return select(table.c.run_id, table.c.key, table.c.value).where(of).order_by(table.c.key)
 
 
 def _to_info(row: Row[Any]) -> RunInfo:
@@ -205,6 +249,24 @@ def _to_info(row: Row[Any]) -> RunInfo:
         artifact_uri=row.artifact_uri,
         lifecycle_stage="deleted" if row.is_deleted else "active",
     )
+
+
+def _new_values(info: RunInfo) -> dict[str, Any]:
+    return {
+        "run_id": info.run_id,
+        "experiment_id": int(info.experiment_id),
+        "run_name": info.run_name,
+        "user_id": info.user_id,
+        "status": info.status,
+        "start_time": info.start_time,
+        "artifact_uri": info.artifact_uri,
+        "is_deleted": False,
+        "is_deleted_with_experiment": False,
+    }
+
+
+def _missing(run_id: str) -> ResourceMissing:
+    return ResourceMissing(f"Run with id={run_id} not found. Search the runs for its name.")
 
 
 def _agreed_name(name: str | None, tagged_name: str | None) -> str | None:

@@ -4,21 +4,31 @@ Inside the caller's transaction. The owner's id is the first column of such a ta
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Table, delete, insert, select
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    Connection,
+    Insert,
+    Select,
+    Table,
+    bindparam,
+    insert,
+    select,
+)
 
 from tracking.chunks import chunks
 from tracking.errors import InvalidRequest
+from tracking.sql_insert import insert_by
 
 
 def put_texts(connection: Connection, table: Table, owner: str, texts: Mapping[str, str]) -> None:
     """Set texts of a run or model, over those that are there."""
-    if not texts:
-        return
-    for keys in chunks(list(texts)):
-        connection.execute(delete(table).where(_owner(table) == owner, table.c.key.in_(keys)))
-    _insert(connection, table, owner, texts)
+    if texts:
+        statement = _put(connection.dialect.name, table)
+        connection.execute(statement, _rows(table, owner, texts))
 
 
 def add_texts(connection: Connection, table: Table, owner: str, texts: Mapping[str, str]) -> None:
@@ -36,23 +46,42 @@ def add_texts(connection: Connection, table: Table, owner: str, texts: Mapping[s
                 f" {there[key][:200]!r}, the new value is {value[:200]!r}. Use another key."
             )
     new = {key: value for key, value in texts.items() if key not in there}
-    _insert(connection, table, owner, new)
+    if new:
+        connection.execute(_add(table), _rows(table, owner, new))
 
 
 def _there(connection: Connection, table: Table, owner: str, keys: list[str]) -> dict[str, str]:
     there: dict[str, str] = {}
     for chunk in chunks(keys):
-        statement = select(table.c.key, table.c.value).where(
-            _owner(table) == owner, table.c.key.in_(chunk)
-        )
-        there.update({row.key: row.value for row in connection.execute(statement)})
+        rows = connection.execute(_find(table), {"owner": owner, "keys": chunk})
+        there.update({row.key: row.value for row in rows})
     return there
 
 
-def _insert(connection: Connection, table: Table, owner: str, texts: Mapping[str, str]) -> None:
-    rows = [{_owner(table).name: owner, "key": key, "value": value} for key, value in texts.items()]
-    if rows:
-        connection.execute(insert(table), rows)
+def _rows(table: Table, owner: str, texts: Mapping[str, str]) -> list[dict[str, str]]:
+    name = _owner(table).name
+    return [{name: owner, "key": key, "value": value} for key, value in texts.items()]
+
+
+@cache
+def _find(table: Table) -> Select[Any]:
+    keys: BindParameter[Any] = bindparam("keys", expanding=True)
+    return select(table.c.key, table.c.value).where(
+        _owner(table) == bindparam("owner"), table.c.key.in_(keys)
+    )
+
+
+@cache
+def _add(table: Table) -> Insert:
+    return insert(table)
+
+
+@cache
+def _put(dialect: str, table: Table) -> Insert:
+    statement = insert_by(dialect, table)
+    return statement.on_conflict_do_update(
+        index_elements=[_owner(table), table.c.key], set_={"value": statement.excluded.value}
+    )
 
 
 def _owner(table: Table) -> Column[Any]:

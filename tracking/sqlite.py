@@ -113,8 +113,11 @@ class SqliteDatabase:
                     raise _translated(error) from error
 
     def _attempt(self, works: Sequence[Work]) -> list[Done | Failed]:
-        with self._lock.held(), self._writing.connect() as connection, connection.begin():
-            return [_run_alone(work, connection) for work in works]
+        with self._lock.held(), self._writing.connect() as connection:
+            if len(works) == 1:
+                return [_run_only(works[0], connection)]
+            with connection.begin():
+                return [_run_alone(work, connection) for work in works]
 
 
 def open_sqlite(url: URL, *, create: bool) -> SqliteDatabase:
@@ -188,6 +191,24 @@ def _lower(value: SQLiteValue) -> SQLiteValue:
 
 def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+
+def _run_only(work: Work, connection: Connection) -> Done | Failed:
+    """Run one piece of work that has a transaction to itself, and needs no savepoint.
+
+    Raises:
+        OperationalError: SQLite could not take it now.
+    """
+    transaction = connection.begin()
+    try:
+        value = work(connection)
+    except Exception as error:
+        transaction.rollback()
+        if _code(error) in _FATAL:
+            raise
+        return Failed(error)
+    transaction.commit()
+    return Done(value)
 
 
 def _run_alone(work: Work, connection: Connection) -> Done | Failed:

@@ -11,8 +11,9 @@ as unset; whole numbers may come as texts; texts never as numbers.
 
 import json
 import re
-from collections.abc import Generator, Sequence
-from typing import Any, TypeVar, get_args
+from collections.abc import Generator, Hashable, Sequence
+from functools import cache
+from typing import Any, TypeVar, cast, get_args
 
 import msgspec
 from litestar import Request, Response, Router
@@ -127,6 +128,11 @@ def decode(body: bytes, target: type[T]) -> T:
         InvalidRequest: A value does not fit, or a required one is missing.
         MalformedBody: It is not JSON, or no object.
     """
+    if _is_plain(cast("Hashable", target)):
+        try:
+            return msgspec.json.decode(body or b"{}", type=target, strict=False)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            pass  # the long way forgives more, and says what is wrong
     content = _read_json(body)
     if isinstance(content, str):
         content = _read_json(content.encode("utf-8", "surrogatepass"))
@@ -137,6 +143,14 @@ def decode(body: bytes, target: type[T]) -> T:
         return msgspec.convert(fields, target, strict=False)
     except msgspec.ValidationError as error:
         raise _translated(str(error), fields) from None
+
+
+@cache
+def _is_plain(target: Hashable) -> bool:
+    """Tell whether no field of a struct is one whose unknown names count as unset."""
+    return _ENUMS.keys().isdisjoint(
+        field.encode_name for field in msgspec.structs.fields(cast("type[Any]", target))
+    )
 
 
 def _read_json(body: bytes) -> Any:

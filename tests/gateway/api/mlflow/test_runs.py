@@ -70,9 +70,7 @@ def test_nan_is_answered_as_text(client: httpx.Client, run_id: str) -> None:
 
     points = client.get("/metrics/get-history", params={"run_id": run_id, "metric_key": "m"}).json()
 
-    assert points == {
-        "metrics": [{"key": "m", "value": "NaN", "timestamp": 5, "step": 0, "run_id": run_id}]
-    }
+    assert points == {"metrics": [{"key": "m", "value": "NaN", "timestamp": 5, "step": 0}]}
 
 
 def test_the_old_name_of_a_run_id_is_understood(client: httpx.Client, run_id: str) -> None:
