@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import httpx
 import msgspec
@@ -41,52 +42,47 @@ def run_client_script(name: str, *, url: str, arguments: Sequence[str]) -> dict[
             "MLFLOW_TRACKING_URI": url,
             "PATH": "/usr/bin:/bin",
         }
-        command = [PYTHON, Path(__file__).with_name(name), answers, *arguments]
+        command = [str(PYTHON), str(Path(__file__).with_name(name)), str(answers), *arguments]
         subprocess.run(command, env=environment, cwd=folder, check=True)
         return msgspec.json.decode(answers.read_bytes(), type=dict[str, float])
 
 
 @contextmanager
-def mlflow_server(folder: Path, *, workers: int = 1) -> Iterator[str]:
+def mlflow_server(folder: Path) -> Iterator[str]:
     """Run it on a fresh SQLite file for a block, and give its URL.
 
-    Its processes are a group of their own, and end together.
+    Its processes are a group of their own, and end together. It has one worker, not its default of
+    four: those starve each other on SQLite until they drop connections.
     """
     require_client()
     folder.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                PYTHON.with_name("mlflow"),
-                "server",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                str(port),
-                "--workers",
-                str(workers),
-                "--backend-store-uri",
-                f"sqlite:///{folder}/mlflow.db",
-                "--artifacts-destination",
-                folder / "artifacts",
-            ],
-            env={
-                "HOME": str(folder),
-                "MLFLOW_DISABLE_TELEMETRY": "true",
-                "PATH": f"{PYTHON.parent}:/usr/bin:/bin",
-            },
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        process = _start(folder, port, log)
     try:
         url = f"http://127.0.0.1:{port}"
         _wait_for(url, process, folder / "log")
         yield url
     finally:
         _end(process)
+
+
+def _start(folder: Path, port: int, log: IO[bytes]) -> "subprocess.Popen[bytes]":
+    address = f"--host 127.0.0.1 --port {port} --workers 1".split()
+    kept = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    files = ["--artifacts-destination", str(folder / "artifacts")]
+    return subprocess.Popen(
+        [str(PYTHON.with_name("mlflow")), "server", *address, *kept, *files],
+        env={
+            "HOME": str(folder),
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "PATH": f"{PYTHON.parent}:/usr/bin:/bin",
+        },
+        cwd=folder,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
 
 
 def _free_port() -> int:

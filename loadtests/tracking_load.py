@@ -97,10 +97,10 @@ def rate_of(url: str, write: Write, *, connections: int, seconds: float) -> floa
             connection = Connection(url)
             run_id = connection.start_run()
             for number in count():
-                if time.perf_counter() > ends_at:
-                    break
                 write(connection, run_id, number)
                 done[place] += 1
+                if time.perf_counter() > ends_at:
+                    break
             connection.close()
         except (OSError, RuntimeError, http.client.HTTPException) as fault:
             faults.append(fault)
