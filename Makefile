@@ -10,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MLFLOW := .venvs/mlflow
+TRITON := .venvs/triton
 BOOT := $(VENV)/.boot
 COMPILE := $(BOOT)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet
@@ -30,12 +31,17 @@ $(READY): $(BOOT)/bin/uv requirements/dev.txt pyproject.toml
 	$(BOOT)/bin/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-# The real mlflow client, in an environment of its own: its needs never bend our lock.
-interop-env: $(MLFLOW)/.ready
+# The real mlflow and tritonclient, in environments of their own: their needs never bend our lock.
+interop-env: $(MLFLOW)/.ready $(TRITON)/.ready
 
 $(MLFLOW)/.ready: $(BOOT)/bin/uv requirements/interop.txt
 	$(BOOT)/bin/uv venv --quiet --allow-existing --python $(BIN)/python $(MLFLOW)
 	$(BOOT)/bin/uv pip sync --quiet --python $(MLFLOW)/bin/python --require-hashes requirements/interop.txt
+	@touch $@
+
+$(TRITON)/.ready: $(BOOT)/bin/uv requirements/triton.txt
+	$(BOOT)/bin/uv venv --quiet --allow-existing --python $(BIN)/python $(TRITON)
+	$(BOOT)/bin/uv pip sync --quiet --python $(TRITON)/bin/python --require-hashes requirements/triton.txt
 	@touch $@
 
 # Trains two models, serves them, splits the traffic, promotes under load. ONCE=1 ends it after.
@@ -77,6 +83,7 @@ lock: $(BOOT)/bin/uv
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) requirements/interop.in -o requirements/interop.txt
+	$(COMPILE) requirements/triton.in -o requirements/triton.txt
 
 format: setup
 	$(BIN)/ruff format .

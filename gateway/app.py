@@ -48,6 +48,7 @@ from gateway.dispatch import App, Dispatch
 from gateway.http_protocol import DoorConfig, DoorServer
 from gateway.opening import Opening
 from gateway.predict import Place, Predict
+from gateway.repository import Repository
 from gateway.routing.table import RouteTable
 from gateway.serving.cache import Cache
 from gateway.serving.launch import RunnerLimits
@@ -247,6 +248,7 @@ class Worker:
                 default=parse_model_uri(default) if default else None,
                 load_timeout_s=self.settings.serving.load_timeout_s,
             ),
+            shelf=Repository(lambda: self.table, self.manager.view, self.reconciler.demand.drop),
         )
 
     def _on_serving(self) -> None:

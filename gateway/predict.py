@@ -8,14 +8,13 @@ decode, routing assigns, serving answers, protocols encode.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from importlib.metadata import version
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
 
-from gateway.auth.policy import allows
+from gateway.auth.policy import Permission, allows
 from gateway.errors import Refusal, render
 from gateway.metrics import (
     RequestLabels,
@@ -25,28 +24,17 @@ from gateway.metrics import (
     observe_request,
     observe_shed,
 )
-from gateway.protocols import mlflow_scoring, v2_rest
-from gateway.protocols.call import Action, Call, ProtocolName, parse_call
-from gateway.protocols.v2_metadata import (
-    ModelMetadata,
-    ModelReady,
-    ServerLive,
-    ServerMetadata,
-    ServerReady,
-    model_metadata,
-)
+from gateway.protocols.call import ABOUT_SERVER, Action, Call, ProtocolName, parse_call
+from gateway.protocols.wires import HEAD_LENGTH, JSON, WIRES, BodyHead, Encoded, decode, encode
+from gateway.questions import Holdings, Questions, Shelf
 from gateway.routing.table import CANDIDATE, STABLE, Assignment, Reason, RouteTable, assign
-from gateway.serving.lease import Lease
 from registry.references import ByNumber, Live, ModelUri
-from registry.route import VersionKey, VersionRecord
-from registry.signature import Signature
-from registry.tensors import InferRequest, Prediction
+from registry.route import VersionRecord
 from tracking.errors import (
     InvalidRequest,
     ModelNotReady,
     PermissionDenied,
     StagedoorError,
-    Unavailable,
 )
 
 Scope = MutableMapping[str, Any]
@@ -56,45 +44,18 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 
-class Wire(Protocol):
-    """What a protocol does with bytes; ``mlflow_scoring`` and ``v2_rest`` are such."""
-
-    CONTENT_TYPE: bytes
-
-    def decode(
-        self, body: bytes, content_type: str | None, signature: Signature | None
-    ) -> InferRequest:
-        """Read a request's rows."""
-
-    def encode(self, prediction: Prediction, request: InferRequest, key: VersionKey) -> bytes:
-        """Write an answer."""
-
-    def render_error(self, status: int, code: str, message: str, request_id: str) -> bytes:
-        """Write a refusal."""
-
-
-class Holdings(Protocol):
-    """What this worker holds; ``serving.Manager`` is one."""
-
-    def is_ready(self, key: VersionKey) -> bool:
-        """Whether a version can answer here and now."""
-
-    def lease(self, key: VersionKey) -> Lease:
-        """Lend a version for the length of a block."""
-
-
 class Asked(Struct, frozen=True, gc=False):
     """What stands in the head of a predict request.
 
     Args:
         call: What it asks for.
-        content_type: As it came.
+        body_head: What the headers say about the body.
         key: The sticky key, as received; empty means none.
         request_id: Ours, new for each request; also what stands in for a missing key.
     """
 
     call: Call
-    content_type: str | None
+    body_head: BodyHead
     key: bytes
     request_id: str
 
@@ -104,12 +65,12 @@ class Answer(Struct, frozen=True, gc=False):
 
     Args:
         assignment: The version that answered.
-        body: The answer.
+        encoded: The answer.
         fallback: Why stable answered in the candidate's place, or empty.
     """
 
     assignment: Assignment
-    body: bytes
+    encoded: Encoded
     fallback: str = ""
 
 
@@ -127,15 +88,9 @@ class Place(Struct, frozen=True):
     load_timeout_s: float
 
 
-_WIRES: dict[ProtocolName, Wire] = {
-    ProtocolName.MLFLOW: mlflow_scoring,
-    ProtocolName.V2: v2_rest,
-}
 _PROTOCOL_LABELS = {ProtocolName.MLFLOW: "mlflow", ProtocolName.V2: "rest-oip"}
 _OK = 200
 _UNAVAILABLE = 503
-_VERSION = version("stagedoor")
-_encode = msgspec.json.encode
 
 
 class Predict:
@@ -147,6 +102,7 @@ class Predict:
         demand: Asks for a version that is in no route; ends when it is ready.
         unready: Says why this worker should get no traffic; empty when it should.
         place: Where it answers.
+        shelf: Answers the calls of the repository extension; without it there are none.
     """
 
     def __init__(
@@ -156,11 +112,13 @@ class Predict:
         demand: Callable[[VersionRecord], "asyncio.Future[None]"],
         unready: Callable[[], str],
         place: Place,
+        *,
+        shelf: Shelf | None = None,
     ) -> None:
         self._table = table
         self._holdings = holdings
         self._demand = demand
-        self._unready = unready
+        self._questions = Questions(table, holdings, unready, shelf)
         self._default = place.default
         self._worker = place.worker.encode()
         self._load_timeout_s = place.load_timeout_s
@@ -169,25 +127,26 @@ class Predict:
         """Serve one predict request."""
         started_s = time.perf_counter()
         request_id: str = scope["state"]["request_id"]
-        wire: Wire = mlflow_scoring
+        protocol = ProtocolName.MLFLOW
         asked: Asked | None = None
         assignment: Assignment | None = None
         try:
             call = parse_call(scope["method"], scope["raw_path"])
-            wire = _WIRES[call.protocol]
+            protocol = call.protocol
             check_permission(call, scope)
             asked = _read_head(self._with_default(call), scope, request_id)
             if call.action is Action.INFER:
                 answer = await self.answer(asked, await read_body(receive))
                 assignment, status = answer.assignment, _OK
-                reply, headers = answer.body, self._headers(answer, request_id)
+                reply, headers = answer.encoded.body, self._headers(answer, request_id)
             else:
-                reply, headers, status = self.describe(asked), [_id_header(request_id)], _OK
+                reply, status = await self._ask(asked, receive), _OK
+                headers = [JSON, _id_header(request_id)]
         except Exception as error:  # noqa: BLE001  # the outermost frame: rendered, or logged there
             refusal = render(error, request_id)
-            reply, status = _refused(wire, refusal), refusal.status
-            headers = [_id_header(request_id), *refusal.headers()]
-        await _send(send, status, reply, [*headers, *self._common(wire, reply)])
+            reply, status = _refused(protocol, refusal), refusal.status
+            headers = [JSON, _id_header(request_id), *refusal.headers()]
+        await _send(send, status, reply, [*headers, *self._common(reply)])
         if asked is not None and asked.call.action is Action.INFER:
             labels = _labels(assignment or self._blamed(asked), asked.call.protocol)
             if status == _UNAVAILABLE:
@@ -214,33 +173,16 @@ class Predict:
             await self._infer(stable, asked, body), fallback=Reason.FALLBACK_ERROR
         )
 
-    def describe(self, asked: Asked) -> bytes:
-        """Answer a question about a model or the server, not about rows."""
-        match asked.call.action:
-            case Action.PING:
-                return b"\n"
-            case Action.SERVER_METADATA:
-                return _encode(ServerMetadata(name="stagedoor", version=_VERSION))
-            case Action.SERVER_LIVE:
-                return _encode(ServerLive(live=True))
-            case Action.SERVER_READY:
-                return _encode(self._server_ready())
-            case _:
-                return _encode(self._describe_model(asked))
-
-    def _server_ready(self) -> ServerReady:
-        why = self._unready()
-        if why:
-            raise Unavailable(f"this server is not ready: {why}.")
-        return ServerReady(ready=True, live=True)
-
-    def _describe_model(self, asked: Asked) -> ModelReady | ModelMetadata:
-        assignment = self._route(asked)
-        with self._holdings.lease(assignment.key) as servable:
-            if asked.call.action is Action.READY:
-                return ModelReady(name=assignment.model, ready=True)
-            versions = sorted(self._table().models[assignment.model].records)
-            return model_metadata(assignment.model, versions, servable.signature)
+    async def _ask(self, asked: Asked, receive: Receive) -> bytes:
+        """Answer a call that carries no rows."""
+        action = asked.call.action
+        body = await read_body(receive) if asked.call.permission is Permission.ADMIN else b""
+        if action in ABOUT_SERVER:
+            return self._questions.about_server(action, body)
+        if action is not Action.LOAD:
+            return self._questions.about_model(action, self._route(asked), body)
+        self._questions.check_load(body)
+        return self._questions.about_model(action, await self._assign(asked), body)
 
     async def _assign(self, asked: Asked) -> Assignment:
         """Route a request; wait for a version that is in no route and was asked for by name."""
@@ -301,15 +243,15 @@ class Predict:
         return msgspec.structs.replace(pinned, variant=STABLE, reason=Reason.FALLBACK_ERROR)
 
     async def _infer(self, assignment: Assignment, asked: Asked, body: bytes) -> Answer:
-        wire = _WIRES[asked.call.protocol]
+        protocol = asked.call.protocol
         with self._holdings.lease(assignment.key) as servable:
-            request = wire.decode(body, asked.content_type, servable.signature)
+            request = decode(protocol, body, asked.body_head, servable.signature)
             if request.routing_key and not asked.key and type(asked.call.ref) is Live:
                 return await self._answer_by_key(asked, request.routing_key, body)
             observe_assignment(assignment.model, assignment.variant, assignment.reason)
             with inflight(assignment.model).track_inprogress():
                 prediction = await servable.predict(request.batch, request.params)
-            return Answer(assignment, wire.encode(prediction, request, assignment.key))
+            return Answer(assignment, encode(protocol, prediction, request, assignment.key))
 
     async def _answer_by_key(self, asked: Asked, key: str, body: bytes) -> Answer:
         """Route again, now that a sticky key was found in the body."""
@@ -329,14 +271,14 @@ class Predict:
             (b"stagedoor-variant", assignment.variant.encode()),
             (b"stagedoor-epoch", str(assignment.epoch).encode()),
             _id_header(request_id),
+            *answer.encoded.headers,
         ]
         if answer.fallback:
             headers.append((b"stagedoor-fallback", answer.fallback.encode()))
         return headers
 
-    def _common(self, wire: Wire, reply: bytes) -> Headers:
+    def _common(self, reply: bytes) -> Headers:
         return [
-            (b"content-type", wire.CONTENT_TYPE),
             (b"content-length", str(len(reply)).encode()),
             (b"stagedoor-worker", self._worker),
             (b"x-content-type-options", b"nosniff"),
@@ -369,13 +311,16 @@ async def read_body(receive: Receive) -> bytes:
 
 def _read_head(call: Call, scope: Scope, request_id: str) -> Asked:
     content_type: str | None = None
+    head_length: str | None = None
     key = b""
     for name, value in scope["headers"]:
         if name == b"content-type":
             content_type = value.decode("latin-1")
         elif name == b"stagedoor-key":
             key = value
-    return Asked(call, content_type, key, request_id)
+        elif name == HEAD_LENGTH:
+            head_length = value.decode("latin-1")
+    return Asked(call, BodyHead(content_type, head_length), key, request_id)
 
 
 def _labels(assignment: Assignment | None, protocol: ProtocolName) -> RequestLabels:
@@ -390,7 +335,8 @@ def _id_header(request_id: str) -> tuple[bytes, bytes]:
     return (b"stagedoor-request-id", request_id.encode())
 
 
-def _refused(wire: Wire, refusal: Refusal) -> bytes:
+def _refused(protocol: ProtocolName, refusal: Refusal) -> bytes:
+    wire = WIRES[protocol]
     return wire.render_error(refusal.status, refusal.code, refusal.message, refusal.request_id)
 
 

@@ -57,6 +57,8 @@ class InferRequest(Struct, frozen=True):
         outputs: Names of the outputs wanted; empty means all.
         routing_key: A sticky key found in the body, or none.
         allows_null: Whether the answer may say ``null`` for a number that is not finite.
+        is_raw: Whether outputs are wanted as raw bytes, where ``raw_by_name`` says nothing.
+        raw_by_name: Which outputs are wanted as raw bytes, and which are not.
     """
 
     batch: Batch
@@ -65,3 +67,5 @@ class InferRequest(Struct, frozen=True):
     outputs: tuple[str, ...] = ()
     routing_key: str | None = None
     allows_null: bool = False
+    is_raw: bool = False
+    raw_by_name: Mapping[str, bool] = field(default_factory=dict)

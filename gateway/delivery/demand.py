@@ -27,6 +27,7 @@ class Demand:
         self._lock = threading.Lock()
         self._wanted: OrderedDict[VersionKey, VersionRecord] = OrderedDict()
         self._waiting: dict[VersionKey, list[asyncio.Future[None]]] = {}
+        self._dropped: set[VersionKey] = set()
 
     def ask(self, record: VersionRecord) -> asyncio.Future[None]:
         """Want a version loaded; the future ends when it is ready, or raises ``ModelNotReady``."""
@@ -45,6 +46,20 @@ class Demand:
         """Return what should be loaded besides the routes."""
         with self._lock:
             return dict(self._wanted)
+
+    def drop(self, key: VersionKey) -> None:
+        """Want a version no more; who waits for it is told."""
+        with self._lock:
+            self._wanted.pop(key, None)
+            self._dropped.add(key)
+            self._release(key, "it was unloaded")
+        self._wake()
+
+    def take_dropped(self) -> set[VersionKey]:
+        """Return what was dropped since the last call."""
+        with self._lock:
+            dropped, self._dropped = self._dropped - self._wanted.keys(), set()
+        return dropped
 
     def settle(
         self, is_ready: Callable[[VersionKey], bool], why: Callable[[VersionKey], str | None]

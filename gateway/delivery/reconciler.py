@@ -136,6 +136,8 @@ class Reconciler:
         self._rests = False
         self._publish()
         self._manager.aspire(self._wanted())
+        for key in self._demand.take_dropped():
+            self._manager.release(key)
         self._demand.settle(self._manager.is_ready, self._manager.why)
         self._show()
         for state in list(self._states.values()):

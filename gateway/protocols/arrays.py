@@ -80,6 +80,8 @@ def _flat(array: NDArray[Any], name: str) -> NDArray[Any]:
 def _cast(array: NDArray[Any], element: Element, name: str) -> NDArray[Any]:
     if array.dtype == element.dtype and element.kind is not Kind.BINARY:
         return array
+    if element.kind is Kind.BINARY and set(map(type, array.flat)) == {bytes}:
+        return array
     if element.kind in (Kind.BINARY, Kind.DATETIME) and array.dtype.kind == "O":
         return convert(array.ravel().tolist(), element, in_column(name)).reshape(array.shape)
     if _widens(array.dtype, element):

@@ -42,6 +42,18 @@ class Action(StrEnum):
     """Whether all that is required can answer."""
     PING = "ping"
     """MLflow's health check of a scoring server."""
+    INDEX = "index"
+    """Which versions there are, and how far each is in this worker."""
+    LOAD = "load"
+    """Load a version in this worker."""
+    UNLOAD = "unload"
+    """Unload a version in this worker."""
+
+
+ABOUT_SERVER = frozenset(
+    {Action.SERVER_METADATA, Action.SERVER_LIVE, Action.SERVER_READY, Action.PING, Action.INDEX}
+)
+"""What names no model."""
 
 
 class Call(Struct, frozen=True, gc=False):
@@ -85,7 +97,7 @@ class PredictRoute(Struct, frozen=True):
 _POST = ("POST",)
 _GET = ("GET", "HEAD")
 _MLFLOW, _V2 = ProtocolName.MLFLOW, ProtocolName.V2
-_OPEN, _PREDICT = Permission.OPEN, Permission.PREDICT
+_OPEN, _PREDICT, _ADMIN = Permission.OPEN, Permission.PREDICT, Permission.ADMIN
 
 PREDICT_ROUTES: tuple[PredictRoute, ...] = (
     PredictRoute(
@@ -139,6 +151,26 @@ PREDICT_ROUTES: tuple[PredictRoute, ...] = (
     PredictRoute(
         "/v2/models/{model}/versions/{ref}/infer", _POST, _PREDICT, _V2, Action.INFER,
         "Predict with a version number, a stage, 'latest', or '@alias'.",
+    ),
+    PredictRoute(
+        "/v2/repository/index", _POST, _ADMIN, _V2, Action.INDEX,
+        "Every version, and how far it is in the worker that answers.",
+    ),
+    PredictRoute(
+        "/v2/repository/models/{model}/load", _POST, _ADMIN, _V2, Action.LOAD,
+        "Wait until Production can answer in the worker that answers.",
+    ),
+    PredictRoute(
+        "/v2/repository/models/{model}/versions/{ref}/load", _POST, _ADMIN, _V2, Action.LOAD,
+        "Load a version in the worker that answers.",
+    ),
+    PredictRoute(
+        "/v2/repository/models/{model}/unload", _POST, _ADMIN, _V2, Action.UNLOAD,
+        "Refused while a route needs the version.",
+    ),
+    PredictRoute(
+        "/v2/repository/models/{model}/versions/{ref}/unload", _POST, _ADMIN, _V2, Action.UNLOAD,
+        "Unload a version that no route needs in the worker that answers.",
     ),
 )  # fmt: skip
 

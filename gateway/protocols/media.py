@@ -1,9 +1,22 @@
-"""Content types of requests: JSON in UTF-8, and nothing else. Pure."""
+"""Content types of requests. Pure."""
 
 from tracking.errors import UnsupportedMedia
 
 _JSON = "application/json"
 _AS_IT_MOSTLY_COMES = frozenset({_JSON, f"{_JSON}; charset=utf-8", f"{_JSON};charset=utf-8"})
+
+OCTETS = "application/octet-stream"
+"""Bytes of any kind: what v2 clients call a body with raw tensors, and some call any body."""
+
+
+def check_v2(content_type: str | None) -> None:
+    """Refuse any type but JSON in UTF-8, octets, or none said.
+
+    Raises:
+        UnsupportedMedia: It is another type, charset, or has other parameters.
+    """
+    if content_type is None or content_type.strip().lower() != OCTETS:
+        check_json(content_type, is_required=False)
 
 
 def check_json(content_type: str | None, *, is_required: bool) -> None:

@@ -1,19 +1,27 @@
 """Open Inference Protocol v2 over REST: what a server and a model say about themselves. Pure.
 
-Called by ``gateway/predict.py`` for the GET calls under ``/v2``.
+Called by ``gateway/predict.py`` for the GET calls under ``/v2``, and by ``gateway/repository.py``.
 """
 
 from collections.abc import Sequence
+from typing import Any, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from gateway.protocols.datatypes import BYTES, datatype_of
 from gateway.protocols.elements import COLUMN_ELEMENTS, Kind, tensor_element
 from gateway.protocols.plan import plan_for
+from gateway.protocols.refusals import shown
 from registry.signature import ColumnSpec, Signature, TensorSpec
+from tracking.errors import InvalidRequest, MalformedBody
 
 PLATFORM = "stagedoor"
+EXTENSIONS = ("binary_tensor_data", "model_repository")
+"""What is served beyond the protocol's minimum."""
 ANY_LENGTH = -1
+
+T = TypeVar("T")
 
 
 class ServerMetadata(Struct, frozen=True):
@@ -42,6 +50,53 @@ class ModelReady(Struct, frozen=True):
 
     name: str
     ready: bool
+
+
+class IndexEntry(Struct, frozen=True):
+    """One version in the answer to ``/v2/repository/index``.
+
+    Args:
+        name: The model's.
+        version: Its number.
+        state: READY, LOADING, UNLOADING or UNAVAILABLE, as the extension's servers have it.
+        reason: Why it is not READY, or empty.
+    """
+
+    name: str
+    version: str
+    state: str
+    reason: str
+
+
+class _IndexRequest(Struct):
+    ready: bool = False
+
+
+class _ChangeRequest(Struct):
+    parameters: dict[str, Any] = {}
+
+
+def wants_ready(body: bytes) -> bool:
+    """Read whether an index should hold only what is ready; an empty body is taken.
+
+    Raises:
+        MalformedBody: It is not an index request.
+    """
+    return _parsed(body, _IndexRequest).ready
+
+
+def check_change(body: bytes) -> None:
+    """Refuse parameters of a load or unload that would bring a model's files or configuration.
+
+    Raises:
+        MalformedBody: It is not such a request.
+        InvalidRequest: It holds such parameters.
+    """
+    given = _parsed(body, _ChangeRequest).parameters
+    brought = [name for name in given if name == "config" or name.startswith("file:")]
+    if brought:
+        message = f"Parameter {shown(brought[0])} is not served here: register a version instead."
+        raise InvalidRequest(message)
 
 
 class TensorMetadata(Struct, frozen=True):
@@ -79,6 +134,14 @@ def model_metadata(
         inputs=_inputs(signature),
         outputs=_outputs(signature),
     )
+
+
+def _parsed(body: bytes, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body or b"{}", type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        message = "The body is neither empty nor a JSON object in the shape of this call."
+        raise MalformedBody(message) from error
 
 
 def _inputs(signature: Signature | None) -> tuple[TensorMetadata, ...]:

@@ -1,11 +1,11 @@
 """Open Inference Protocol v2 over REST: JSON bodies of ``infer``, answers and errors. Pure.
 
-Called by ``gateway/predict.py`` on the event loop. The binary extension is not served here: a body
-that uses it is refused with 415.
+Called by ``gateway/predict.py`` on the event loop. Bodies and answers with raw tensors are those of
+``v2_binary.py``, which reads and writes tensors in JSON by ``array_of`` and ``output_of``.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import NoneType
 from typing import Any, Generic, TypeVar
 
@@ -16,48 +16,41 @@ from numpy.typing import NDArray
 
 from gateway.protocols.answers import plain_list
 from gateway.protocols.arrays import conform_arrays
-from gateway.protocols.caps import check_body, check_depth, check_params
+from gateway.protocols.caps import check_body, check_depth
 from gateway.protocols.datatypes import BYTES, datatype_element, datatype_of
 from gateway.protocols.elements import EXACT_LIMIT, Element, Kind, convert
-from gateway.protocols.media import check_json
+from gateway.protocols.media import check_v2
 from gateway.protocols.plan import Plan, plan_for
+from gateway.protocols.raw_tensors import checked_count
 from gateway.protocols.refusals import in_tensor, mismatch, no_rows, shown
-from gateway.protocols.tensors import MAX_AXES, flattened
+from gateway.protocols.tensors import flattened
+from gateway.protocols.v2_request import NULLS, Scalar, Wanted, request_of
 from registry.route import VersionKey
 from registry.signature import Signature
 from registry.tensors import InferRequest, Prediction
-from tracking.errors import InvalidRequest, MalformedBody, ModelFailed, UnsupportedMedia
+from tracking.errors import InvalidRequest, MalformedBody, ModelFailed
 
 CONTENT_TYPE = b"application/json"
-"""The type of every answer, and the only one of a request."""
-ROUTING_KEY = "routing_key"
-"""The parameter that is a sticky key and not the model's."""
-NULLS = "nan_as_null"
-"""The parameter that lets an answer hold ``null`` for what is not a finite number."""
-
+"""The type of every answer in JSON, and of every refusal."""
 _RETRYABLE = frozenset({429, 503})
-_BINARY_MARK = b'"binary_data'
 
-Scalar = bool | int | float | str | None
 T = TypeVar("T")
 
 
-class _Input(Struct, Generic[T], frozen=True, gc=False):
+class Input(Struct, Generic[T], frozen=True, gc=False):
+    """A tensor whose values stand in the JSON."""
+
     name: str
     shape: list[int]
     datatype: str
     data: list[T]
 
 
-class _Wanted(Struct, frozen=True, gc=False):
-    name: str
-
-
 class _Body(Struct, Generic[T], frozen=True, gc=False):
-    inputs: list[_Input[T]]
+    inputs: list[Input[T]]
     id: str | None = None
     parameters: dict[str, Scalar] | None = None
-    outputs: list[_Wanted] | None = None
+    outputs: list[Wanted] | None = None
 
 
 _FLOATS = msgspec.json.Decoder(_Body[float])
@@ -65,7 +58,9 @@ _ANY = msgspec.json.Decoder(_Body[Any])
 _ENCODER = msgspec.json.Encoder()
 
 
-class _Output(Struct, frozen=True, gc=False):
+class Output(Struct, frozen=True, gc=False):
+    """An output whose values stand in the JSON."""
+
     name: str
     shape: tuple[int, ...]
     datatype: str
@@ -75,7 +70,7 @@ class _Output(Struct, frozen=True, gc=False):
 class _Answer(Struct, frozen=True, omit_defaults=True, gc=False):
     model_name: str
     model_version: str
-    outputs: list[_Output]
+    outputs: list[Output]
     id: str | None = None
 
 
@@ -97,32 +92,20 @@ def decode(body: bytes, content_type: str | None, signature: Signature | None) -
         signature: What the model takes; ``None`` takes any tensors.
 
     Raises:
-        UnsupportedMedia: It is not JSON in UTF-8, or it has binary tensors.
+        UnsupportedMedia: It is not JSON in UTF-8.
         TooLarge: It holds too many values.
         MalformedBody: It is not JSON, or not in the shape of the protocol.
         InvalidRequest: A datatype or shape is none.
         InputMismatch: The tensors do not fit the signature.
     """
-    check_json(content_type, is_required=False)
+    check_v2(content_type)
     plan = plan_for(signature)
     parsed, are_floats = _parsed(body, plan)
     if not parsed.inputs:
         raise no_rows()
-    arrays = {tensor.name: _array(tensor, are_floats=are_floats) for tensor in parsed.inputs}
-    if len(arrays) < len(parsed.inputs):
-        raise MalformedBody("Two inputs have the same name: name each input once.")
-    batch = conform_arrays(arrays, plan)
-    if parsed.parameters is None and parsed.outputs is None:
-        return InferRequest(batch, request_id=parsed.id)
-    params = _checked_params(parsed.parameters or {})
-    return InferRequest(
-        batch,
-        params={name: params[name] for name in params if name not in (ROUTING_KEY, NULLS)},
-        request_id=parsed.id,
-        outputs=tuple(wanted.name for wanted in parsed.outputs or ()),
-        routing_key=params.get(ROUTING_KEY),
-        allows_null=params.get(NULLS) is True,
-    )
+    arrays = [(tensor.name, array_of(tensor, are_floats=are_floats)) for tensor in parsed.inputs]
+    batch = conform_arrays(named(arrays), plan)
+    return request_of(batch, parsed.id, parsed.parameters, parsed.outputs)
 
 
 def encode(prediction: Prediction, request: InferRequest, key: VersionKey) -> bytes:
@@ -139,8 +122,8 @@ def encode(prediction: Prediction, request: InferRequest, key: VersionKey) -> by
         ModelFailed: The model answered with something that no datatype can hold.
     """
     outputs = [
-        _output(name, array, allows_null=request.allows_null)
-        for name, array in _wanted(prediction, request.outputs)
+        output_of(name, array, allows_null=request.allows_null)
+        for name, array in wanted(prediction, request.outputs)
     ]
     return _ENCODER.encode(_Answer(key.model, str(key.version), outputs, request.request_id))
 
@@ -161,7 +144,7 @@ def _parsed(body: bytes, plan: Plan) -> tuple[_Body[Any], bool]:
         check_depth(body)
         return _ANY.decode(body), False
     except (MalformedBody, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _refusal(body, error) from error
+        raise malformed(body, error) from error
 
 
 def _parsed_floats(body: bytes) -> _Body[Any] | None:
@@ -171,19 +154,44 @@ def _parsed_floats(body: bytes) -> _Body[Any] | None:
         return None
 
 
-def _refusal(body: bytes, error: Exception) -> UnsupportedMedia | MalformedBody:
-    if _BINARY_MARK in body:
-        return UnsupportedMedia("Binary tensors are not served here: send 'data' as JSON.")
+def malformed(body: bytes, error: Exception) -> MalformedBody:
+    """Say what is wrong with a body that could not be parsed; the parser's words hold no values."""
     if isinstance(error, MalformedBody):
         return error
     if isinstance(error, msgspec.ValidationError):
-        return MalformedBody(f"The body is not an inference request: {error}.")
+        hint = _NO_HEADER if b'"binary_data_size' in body else ""
+        return MalformedBody(f"The body is not an inference request: {error}.{hint}")
     if isinstance(error, msgspec.DecodeError):
         return MalformedBody(f"The body is not JSON: {error}.")
     return MalformedBody("The body is not JSON that can be read: it nests too deep, or is broken.")
 
 
-def _array(tensor: _Input[Any], *, are_floats: bool) -> NDArray[Any]:
+_NO_HEADER = " Raw tensors need the header Inference-Header-Content-Length."
+
+
+def named(arrays: Sequence[tuple[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """Return inputs by name.
+
+    Raises:
+        MalformedBody: Two have the same name.
+    """
+    by_name = dict(arrays)
+    if len(by_name) < len(arrays):
+        raise MalformedBody("Two inputs have the same name: name each input once.")
+    return by_name
+
+
+def array_of(tensor: Input[Any], *, are_floats: bool = False) -> NDArray[Any]:
+    """Return the array of a tensor in JSON.
+
+    Args:
+        tensor: As it was parsed.
+        are_floats: Whether all its values are known to be floats.
+
+    Raises:
+        InvalidRequest: A datatype or shape is none.
+        InputMismatch: A value is not of its datatype.
+    """
     element = datatype_element(tensor.datatype)
     values = tensor.data
     if values and isinstance(values[0], list):
@@ -196,14 +204,11 @@ def _array(tensor: _Input[Any], *, are_floats: bool) -> NDArray[Any]:
     return array.reshape(shape)
 
 
-def _checked_shape(tensor: _Input[Any], count: int) -> tuple[int, ...]:
+def _checked_shape(tensor: Input[Any], count: int) -> tuple[int, ...]:
     shape = tuple(tensor.shape)
-    if not 1 <= len(shape) <= MAX_AXES or min(shape) < 0:
-        message = f"Input {shown(tensor.name)}: 'shape' needs 1 to {MAX_AXES} axes, none negative."
-        raise InvalidRequest(message)
     if count == 0:
         raise no_rows()
-    if math.prod(shape) != count:
+    if checked_count(shape, tensor.name) != count:
         message = (
             f"Input {shown(tensor.name)}: 'shape' and 'data' differ in their number of values."
         )
@@ -222,14 +227,12 @@ def _check_exact(array: NDArray[Any], element: Element, name: str) -> None:
 _WIDE = 8
 
 
-def _checked_params(params: dict[str, Scalar]) -> dict[str, Any]:
-    check_params(params)
-    if not isinstance(params.get(ROUTING_KEY), str | NoneType):
-        raise MalformedBody(f"Parameter {ROUTING_KEY!r} is not a string.")
-    return params
+def wanted(prediction: Prediction, names: tuple[str, ...]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Return the outputs that are wanted, in order; all of them if none is named.
 
-
-def _wanted(prediction: Prediction, names: tuple[str, ...]) -> Iterator[tuple[str, NDArray[Any]]]:
+    Raises:
+        InvalidRequest: One does not exist.
+    """
     arrays = zip(prediction.names, prediction.arrays, strict=True)
     if not names:
         return arrays
@@ -241,17 +244,23 @@ def _wanted(prediction: Prediction, names: tuple[str, ...]) -> Iterator[tuple[st
     return iter([(name, by_name[name]) for name in dict.fromkeys(names)])
 
 
-def _output(name: str, array: NDArray[Any], *, allows_null: bool) -> _Output:
+def output_of(name: str, array: NDArray[Any], *, allows_null: bool) -> Output:
+    """Return an output in JSON, flat and in row-major order.
+
+    Raises:
+        InvalidRequest: It holds NaN or infinity, and ``null`` is not allowed for them.
+        ModelFailed: It holds what no datatype can.
+    """
     datatype = datatype_of(array.dtype)
     data = plain_list(array.reshape(-1))
     if not allows_null and _has_gaps(array, data):
         raise InvalidRequest(
             f"Output {shown(name)} holds values that JSON has no word for (NaN, infinity, or none):"
-            f' send the parameter "{NULLS}": true to get null for them.'
+            f' ask for it as raw bytes, or send the parameter "{NULLS}": true to get null for them.'
         )
     if datatype == BYTES and not set(map(type, data)) <= {str, bytes, NoneType}:
         raise ModelFailed(f"Output {shown(name)} holds values that are neither text nor numbers.")
-    return _Output(name, array.shape, datatype, data)
+    return Output(name, array.shape, datatype, data)
 
 
 def _has_gaps(array: NDArray[Any], data: list[Any]) -> bool:

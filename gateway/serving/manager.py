@@ -6,6 +6,7 @@ loop, one load at a time for a thread of its own. What to do is ``policy``'s cho
 
 import asyncio
 import logging
+import math
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -77,6 +78,14 @@ class Manager:
                 entry.follow(records.get(key), now_s)
             for key, record in records.items():
                 entries.setdefault(key, Entry(record))
+        self._wake()
+
+    def release(self, key: VersionKey) -> None:
+        """Do not keep a version for a way back; nothing happens to one that is aspired."""
+        with self._inventory as entries:
+            entry = entries.get(key)
+            if entry is not None and not entry.is_aspired:
+                entry.dropped_at_s = -math.inf
         self._wake()
 
     def forget(self, key: VersionKey) -> None:

@@ -5,27 +5,33 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from loadtests.mlflow_server import PYTHON, require_client
-
+ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 150.0
 
 
-def run_script(name: str, *, url: str, folder: Path) -> Any:
-    """Run a script of this folder with the real ``mlflow`` client; return what it wrote.
+def python_of(client: str) -> Path:
+    """Return the Python of a client's own environment."""
+    python = ROOT / ".venvs" / client / "bin" / "python"
+    assert python.exists(), f"{client} is not installed: run `make interop-env`"
+    return python
+
+
+def run_script(name: str, *, url: str, folder: Path, client: str = "mlflow") -> Any:
+    """Run a script of this folder with a real client; return what it wrote.
 
     The client gets an environment of its own: the server's URI and no retries, so that an answer of
     5xx fails at once.
     """
-    require_client()
     answers = folder / "answers.json"
     done = subprocess.run(
-        [PYTHON, Path(__file__).with_name(name), answers],
+        [python_of(client), Path(__file__).with_name(name), answers],
         env={
             "HOME": str(folder),
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
             "MLFLOW_TRACKING_URI": url,
             "PATH": "/usr/bin:/bin",
+            "SERVER_ADDRESS": url.removeprefix("http://"),
         },
         cwd=folder,
         capture_output=True,

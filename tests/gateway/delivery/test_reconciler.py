@@ -124,6 +124,27 @@ def test_a_version_outside_routes_is_loaded_when_it_is_asked_for(
     asyncio.run(story())
 
 
+def test_a_version_that_is_dropped_is_unloaded_and_can_be_asked_for_again(
+    sqlite_uri: str, tmp_path: Path
+) -> None:
+    """Without being kept for a way back, as one that leaves a route is."""
+
+    async def story() -> None:
+        async with SmallFleet(sqlite_uri, tmp_path) as fleet:
+            worker = fleet.workers[0]
+            await fleet.until(lambda: "A" in worker.table.models)
+            record = worker.table.models["A"].records[2]
+            await asyncio.wait_for(worker.reconciler.demand.ask(record), 10.0)
+
+            worker.reconciler.demand.drop(record.key)
+
+            await fleet.until(lambda: record.key not in worker.manager.view())
+            await asyncio.wait_for(worker.reconciler.demand.ask(record), 10.0)
+            assert worker.manager.is_ready(record.key)
+
+    asyncio.run(story())
+
+
 def test_a_deleted_model_leaves_the_table(sqlite_uri: str, tmp_path: Path) -> None:
     async def story() -> None:
         async with SmallFleet(sqlite_uri, tmp_path) as fleet:

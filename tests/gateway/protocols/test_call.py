@@ -88,6 +88,25 @@ def test_what_is_only_looked_at_is_a_get(
 
 
 @pytest.mark.parametrize(
+    ("path", "action", "model", "ref"),
+    [
+        ("index", Action.INDEX, None, Live()),
+        ("models/iris/load", Action.LOAD, "iris", Live()),
+        ("models/iris/versions/7/load", Action.LOAD, "iris", ByNumber(7)),
+        ("models/iris/unload", Action.UNLOAD, "iris", Live()),
+        ("models/iris/versions/7/unload", Action.UNLOAD, "iris", ByNumber(7)),
+    ],
+)
+def test_the_repository_is_for_administrators(
+    path: str, action: Action, model: str | None, ref: Ref
+) -> None:
+    call = parse_call("POST", f"/v2/repository/{path}".encode())
+
+    assert (call.protocol, call.permission) == (ProtocolName.V2, Permission.ADMIN)
+    assert (call.action, call.model, call.ref) == (action, model, ref)
+
+
+@pytest.mark.parametrize(
     "path",
     [
         b"",
@@ -107,7 +126,8 @@ def test_what_is_only_looked_at_is_a_get(
         b"/v2/models//infer",
         b"/v2/models/iris/versions",
         b"/v2/health",
-        b"/v2/repository/index",
+        b"/v2/repository",
+        b"/v2/repository/models/iris",
         b"/v1/models/iris:predict",
         b"/Invocations",
         b"\xff\xfe",

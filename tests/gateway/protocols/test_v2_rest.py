@@ -252,15 +252,19 @@ def test_two_inputs_of_one_name_are_refused() -> None:
         read(A, A, B)
 
 
-def test_binary_tensors_are_not_supported_and_that_is_said() -> None:
+def test_raw_tensors_without_their_header_are_told_of_it() -> None:
     given = {"name": "t", "datatype": "FP64", "shape": [1], "parameters": {"binary_data_size": 8}}
-    body = json.dumps({"inputs": [given]}).encode()
 
-    for tried in (body, body + np.array([-1.5]).tobytes()):
-        with pytest.raises(UnsupportedMedia, match="Binary tensors are not served here"):
-            decode(tried, "application/json", None)
-    with pytest.raises(UnsupportedMedia, match="application/octet-stream"):
-        decode(body, "application/octet-stream", None)
+    with pytest.raises(MalformedBody, match="need the header Inference-Header-Content-Length"):
+        read(given)
+
+
+def test_a_client_may_call_json_octets() -> None:
+    body = json.dumps({"inputs": [A, B]}).encode()
+
+    assert decode(body, "application/octet-stream", DOUBLES).batch.rows == 2
+    with pytest.raises(UnsupportedMedia, match="text/csv"):
+        decode(body, "text/csv", DOUBLES)
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)

@@ -1,0 +1,78 @@
+"""The model repository extension of v2: which versions there are here, and unloading one.
+
+Called by ``predict.py`` on the event loop; loading goes through its own demand. Everything is said
+and done for one worker: each holds its own versions, and answers name it in ``Stagedoor-Worker``.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+
+from gateway.protocols.v2_metadata import IndexEntry, check_change, wants_ready
+from gateway.routing.table import Assignment, RouteTable
+from gateway.serving.inventory import Seen
+from gateway.serving.states import LOAD_STATES, READY_STATES, State
+from registry.route import VersionKey
+from tracking.errors import ResourceConflict
+
+_UNSEEN = Seen(State.ABSENT)
+
+
+class Repository:
+    """What this worker holds, as a model repository. Event loop only.
+
+    Args:
+        table: Returns the snapshot of routes.
+        view: Returns the state of each version that is known here.
+        drop: Wants a version no more.
+    """
+
+    def __init__(
+        self,
+        table: Callable[[], RouteTable],
+        view: Callable[[], Mapping[VersionKey, Seen]],
+        drop: Callable[[VersionKey], None],
+    ) -> None:
+        self._table = table
+        self._view = view
+        self._drop = drop
+
+    def index(self, body: bytes) -> bytes:
+        """List every version, or those that are ready.
+
+        Raises:
+            MalformedBody: The body is not an index request.
+        """
+        only_ready = wants_ready(body)
+        entries = [entry for entry in self._entries() if entry.state == "READY" or not only_ready]
+        return msgspec.json.encode(entries)
+
+    def unload(self, assignment: Assignment, body: bytes) -> None:
+        """Unload a version that no route needs; one that is not loaded is well as it is.
+
+        Raises:
+            ResourceConflict: A route needs it.
+            InvalidRequest: The body is not an unload request.
+        """
+        check_change(body)
+        version = assignment.key.version
+        if version in self._table().models[assignment.model].route.versions():
+            message = f"Version {version} of {assignment.model!r} cannot be unloaded"
+            raise ResourceConflict(
+                f"{message}: its route needs it. Move its stage or alias, then it goes by itself."
+            )
+        self._drop(assignment.key)
+
+    def _entries(self) -> Iterator[IndexEntry]:
+        view = self._view()
+        for model, entry in sorted(self._table().models.items()):
+            for number, record in sorted(entry.records.items()):
+                seen = view.get(record.key, _UNSEEN)
+                reason = "" if seen.failure is None else seen.failure.reason
+                yield IndexEntry(model, str(number), _STATES[seen.state], reason)
+
+
+_STATES = dict.fromkeys(State, "UNAVAILABLE")
+_STATES |= dict.fromkeys(LOAD_STATES[1:], "LOADING")
+_STATES |= dict.fromkeys(READY_STATES, "READY")
+_STATES |= dict.fromkeys((State.DRAINING, State.UNLOADING), "UNLOADING")

@@ -1,0 +1,81 @@
+"""Small models for other people's clients: one for each kind of tensor."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import cloudpickle
+import numpy as np
+
+from registry.signature import ColumnSpec, Signature, TensorSpec
+from tests.journeys.models import register
+from tests.journeys.server import Server
+
+
+class Answering:
+    """A model that answers with what a function makes of its rows.
+
+    Args:
+        function: Of the rows, an array or a DataFrame.
+        names: The columns it was fitted with; with any it is given a DataFrame.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], *names: str) -> None:
+        self._function = function
+        if names:
+            self.feature_names_in_ = np.array(names, object)
+
+    def predict(self, rows: Any) -> Any:
+        return self._function(rows)
+
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+def tensor_model(function: Callable[[Any], Any], example: Any) -> tuple[Answering, Signature, Any]:
+    """Return a model over one tensor, with its signature and example."""
+    answer = np.asarray(function(example))
+    signature = Signature(
+        (TensorSpec(example.dtype.name, (-1, *example.shape[1:])),),
+        (TensorSpec(answer.dtype.name, (-1, *answer.shape[1:])),),
+    )
+    return Answering(function), signature, example
+
+
+def register_zoo(server: Server) -> None:
+    """Register and promote a model for each kind of tensor; ``sum`` has a second version."""
+    texts = Signature((ColumnSpec("string", "text"),), (ColumnSpec("string"),))
+    mixed = Signature(
+        (ColumnSpec("double", "price"), ColumnSpec("string", "city"), ColumnSpec("long", "rooms")),
+        (ColumnSpec("double", "total"), ColumnSpec("string", "label")),
+    )
+    zoo: dict[str, tuple[Answering, Signature, Any]] = {
+        "sum": tensor_model(lambda rows: rows.sum(axis=1), np.ones((1, 3))),
+        "halves": tensor_model(lambda rows: rows * np.float16(2), np.ones((1, 2), np.float16)),
+        "flags": tensor_model(lambda rows: ~rows, np.ones((1, 2), np.bool_)),
+        "longs": tensor_model(lambda rows: rows + 1, np.ones((1, 1), np.int64)),
+        "shout": (Answering(_shout, "text"), texts, [{"text": "hello"}]),
+        "rent": (
+            Answering(_rent, "price", "city", "rooms"),
+            mixed,
+            [{"price": 1.0, "city": "Bern", "rooms": 2}],
+        ),
+    }
+    for name, (model, signature, example) in zoo.items():
+        register(server, name, model, signature=signature, input_example=example)
+    register(server, "sum", zoo["sum"][0], signature=zoo["sum"][1], input_example=np.ones((1, 3)))
+    for name in zoo:
+        reply = server.promote(name, 1)
+        assert reply.status == 200, reply.body
+
+
+def _shout(frame: Any) -> Any:
+    return np.array([text.upper() for text in frame["text"]], object)
+
+
+def _rent(frame: Any) -> Any:
+    labels = frame["city"] + "/" + frame["rooms"].astype(str)
+    return {
+        "total": (frame["price"] * frame["rooms"]).to_numpy(),
+        "label": labels.to_numpy(object),
+    }
