@@ -181,7 +181,7 @@ async def _refuse(
     scope: Scope, send: Send, refusal: Refusal, identity: list[tuple[bytes, bytes]]
 ) -> None:
     body = refusal.body()
-    if scope["raw_path"].startswith(b"/v2"):
+    if scope["raw_path"].startswith((b"/v1/", b"/v2")):
         body = v2_rest.render_error(
             refusal.status, refusal.code, refusal.message, refusal.request_id
         )

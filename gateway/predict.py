@@ -24,7 +24,7 @@ from gateway.metrics import (
     observe_request,
     observe_shed,
 )
-from gateway.protocols.call import ABOUT_SERVER, Action, Call, ProtocolName, parse_call
+from gateway.protocols.call import ABOUT_SERVER, Action, Call, ProtocolName, parse_call, protocol_of
 from gateway.protocols.wires import HEAD_LENGTH, JSON, WIRES, BodyHead, Encoded, decode, encode
 from gateway.questions import Holdings, Questions, Shelf
 from gateway.routing.table import CANDIDATE, STABLE, Assignment, Reason, RouteTable, assign
@@ -88,7 +88,11 @@ class Place(Struct, frozen=True):
     load_timeout_s: float
 
 
-_PROTOCOL_LABELS = {ProtocolName.MLFLOW: "mlflow", ProtocolName.V2: "rest-oip"}
+_PROTOCOL_LABELS = {
+    ProtocolName.MLFLOW: "mlflow",
+    ProtocolName.V1: "v1",
+    ProtocolName.V2: "rest-oip",
+}
 _OK = 200
 _UNAVAILABLE = 503
 
@@ -127,12 +131,11 @@ class Predict:
         """Serve one predict request."""
         started_s = time.perf_counter()
         request_id: str = scope["state"]["request_id"]
-        protocol = ProtocolName.MLFLOW
+        protocol = protocol_of(scope["raw_path"])
         asked: Asked | None = None
         assignment: Assignment | None = None
         try:
             call = parse_call(scope["method"], scope["raw_path"])
-            protocol = call.protocol
             check_permission(call, scope)
             asked = _read_head(self._with_default(call), scope, request_id)
             if call.action is Action.INFER:

@@ -44,6 +44,9 @@ class Shelf(Protocol):
     def index(self, body: bytes) -> bytes:
         """List the versions."""
 
+    def status(self, assignment: Assignment) -> bytes:
+        """Tell the states of a model's versions, or of the one that was named."""
+
     def unload(self, assignment: Assignment, body: bytes) -> None:
         """Unload a version that no route needs."""
 
@@ -97,6 +100,8 @@ class Questions:
             ResourceConflict: It was to be unloaded, and a route needs it.
             InvalidRequest: The body is not one of this call.
         """
+        if action is Action.STATUS:
+            return self._repository().status(assignment)
         if action is Action.UNLOAD:
             self._repository().unload(assignment, body)
             return b""

@@ -1,4 +1,4 @@
-"""The model repository extension of v2: which versions there are here, and unloading one.
+"""Which versions there are here, and unloading one: v2's repository extension, v1's status.
 
 Called by ``predict.py`` on the event loop; loading goes through its own demand. Everything is said
 and done for one worker: each holds its own versions, and answers name it in ``Stagedoor-Worker``.
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 
 from gateway.protocols.v2_metadata import IndexEntry, check_change, wants_ready
-from gateway.routing.table import Assignment, RouteTable
+from gateway.routing.table import Assignment, Reason, RouteTable
 from gateway.serving.inventory import Seen
 from gateway.serving.states import LOAD_STATES, READY_STATES, State
 from registry.route import VersionKey
@@ -47,6 +47,20 @@ class Repository:
         entries = [entry for entry in self._entries() if entry.state == "READY" or not only_ready]
         return msgspec.json.encode(entries)
 
+    def status(self, assignment: Assignment) -> bytes:
+        """Tell the states of the versions of a model in TensorFlow Serving's words.
+
+        Args:
+            assignment: What the call was routed to: the version that it named, or else all of the
+                model's that are known here.
+        """
+        view = self._view()
+        keys = [assignment.key]
+        if assignment.reason is not Reason.PINNED:
+            keys = sorted((key for key in view if key.model == assignment.model), reverse=True)
+        states = [_status(key, view.get(key, _UNSEEN)) for key in keys]
+        return msgspec.json.encode({"model_version_status": states})
+
     def unload(self, assignment: Assignment, body: bytes) -> None:
         """Unload a version that no route needs; one that is not loaded is well as it is.
 
@@ -72,6 +86,18 @@ class Repository:
                 yield IndexEntry(model, str(number), _STATES[seen.state], reason)
 
 
+def _status(key: VersionKey, seen: Seen) -> dict[str, object]:
+    code, message = "OK", ""
+    if seen.failure is not None:
+        code, message = "FAILED_PRECONDITION", seen.failure.reason
+    state = _V1_STATES[_STATES[seen.state]]
+    told = {"error_code": code, "error_message": message}
+    return {"version": str(key.version), "state": state, "status": told}
+
+
+_V1_STATES = {
+    "READY": "AVAILABLE", "LOADING": "LOADING", "UNLOADING": "UNLOADING", "UNAVAILABLE": "END",
+}  # fmt: skip
 _STATES = dict.fromkeys(State, "UNAVAILABLE")
 _STATES |= dict.fromkeys(LOAD_STATES[1:], "LOADING")
 _STATES |= dict.fromkeys(READY_STATES, "READY")

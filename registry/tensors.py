@@ -57,6 +57,7 @@ class InferRequest(Struct, frozen=True):
         outputs: Names of the outputs wanted; empty means all.
         routing_key: A sticky key found in the body, or none.
         allows_null: Whether the answer may say ``null`` for a number that is not finite.
+        is_columnar: Whether the rows came column by column, and the answer should.
         is_raw: Whether outputs are wanted as raw bytes, where ``raw_by_name`` says nothing.
         raw_by_name: Which outputs are wanted as raw bytes, and which are not.
     """
@@ -67,5 +68,6 @@ class InferRequest(Struct, frozen=True):
     outputs: tuple[str, ...] = ()
     routing_key: str | None = None
     allows_null: bool = False
+    is_columnar: bool = False
     is_raw: bool = False
     raw_by_name: Mapping[str, bool] = field(default_factory=dict)

@@ -5,6 +5,7 @@ anything else is refused.
 """
 
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,37 @@ def conform_arrays(arrays: Mapping[str, NDArray[Any]], plan: Plan) -> Batch:
     if plan.tensors:
         return _tensors(arrays, plan)
     return combined(list(arrays), list(arrays.values()))
+
+
+def conform_table(arrays: Mapping[str, NDArray[Any]], plan: Plan) -> Batch:
+    """Turn the columns of a table into a batch, as the same rows in JSON become one.
+
+    Args:
+        arrays: One per column, of shape (rows,).
+        plan: What the model takes.
+
+    Raises:
+        InputMismatch: Names or types do not fit.
+    """
+    if plan.columns:
+        return conform_arrays(arrays if plan.names else _by_position(arrays, plan), plan)
+    is_number = all(array.dtype.kind in "iuf" for array in arrays.values())
+    is_matrix = plan.matrix is not None and plan.tensors[0].name not in arrays
+    if plan.tensors and not (is_matrix and is_number):
+        return conform_arrays(arrays, plan)
+    if not is_number:
+        return Batch(tuple(arrays), tuple(arrays.values()), is_matrix=False)
+    matrix = np.stack([*arrays.values()], axis=1)
+    if plan.tensors:
+        return conform_arrays({plan.tensors[0].name: matrix}, plan)
+    return Batch(tuple(arrays), (matrix,), is_matrix=True)
+
+
+def _by_position(arrays: Mapping[str, NDArray[Any]], plan: Plan) -> dict[str, NDArray[Any]]:
+    if len(arrays) != len(plan.columns):
+        raise mismatch("The table", f"{len(plan.columns)} columns", str(len(arrays)))
+    pairs = zip(plan.columns, arrays.values(), strict=True)
+    return {column.name: array for column, array in pairs}
 
 
 def _table(arrays: Mapping[str, NDArray[Any]], plan: Plan) -> Batch:
@@ -80,7 +112,7 @@ def _flat(array: NDArray[Any], name: str) -> NDArray[Any]:
 def _cast(array: NDArray[Any], element: Element, name: str) -> NDArray[Any]:
     if array.dtype == element.dtype and element.kind is not Kind.BINARY:
         return array
-    if element.kind is Kind.BINARY and set(map(type, array.flat)) == {bytes}:
+    if element.kind is Kind.BINARY and set(map(type, array.flat)) <= {bytes, NoneType}:
         return array
     if element.kind in (Kind.BINARY, Kind.DATETIME) and array.dtype.kind == "O":
         return convert(array.ravel().tolist(), element, in_column(name)).reshape(array.shape)

@@ -21,6 +21,8 @@ class ProtocolName(StrEnum):
 
     MLFLOW = "mlflow"
     """MLflow scoring: ``/invocations``."""
+    V1 = "v1"
+    """TensorFlow Serving's, over REST."""
     V2 = "v2"
     """Open Inference Protocol, version 2, over REST."""
 
@@ -42,6 +44,8 @@ class Action(StrEnum):
     """Whether all that is required can answer."""
     PING = "ping"
     """MLflow's health check of a scoring server."""
+    STATUS = "status"
+    """Which versions of a model are how far, in TensorFlow Serving's words."""
     INDEX = "index"
     """Which versions there are, and how far each is in this worker."""
     LOAD = "load"
@@ -96,7 +100,7 @@ class PredictRoute(Struct, frozen=True):
 
 _POST = ("POST",)
 _GET = ("GET", "HEAD")
-_MLFLOW, _V2 = ProtocolName.MLFLOW, ProtocolName.V2
+_MLFLOW, _V1, _V2 = ProtocolName.MLFLOW, ProtocolName.V1, ProtocolName.V2
 _OPEN, _PREDICT, _ADMIN = Permission.OPEN, Permission.PREDICT, Permission.ADMIN
 
 PREDICT_ROUTES: tuple[PredictRoute, ...] = (
@@ -111,6 +115,14 @@ PREDICT_ROUTES: tuple[PredictRoute, ...] = (
     PredictRoute(
         "/models/{model}/{ref}/invocations", _POST, _PREDICT, _MLFLOW, Action.INFER,
         "Predict with a version number, a stage, 'latest', or '@alias'.",
+    ),
+    PredictRoute(
+        "/endpoints/{model}@{alias}/invocations", _POST, _PREDICT, _MLFLOW, Action.INFER,
+        "The same, as ``mlflow.deployments`` calls it.",
+    ),
+    PredictRoute(
+        "/endpoints/{model}/invocations", _POST, _PREDICT, _MLFLOW, Action.INFER,
+        "The same, as ``mlflow.deployments`` calls it.",
     ),
     PredictRoute(
         "/invocations", _POST, _PREDICT, _MLFLOW, Action.INFER,
@@ -153,6 +165,26 @@ PREDICT_ROUTES: tuple[PredictRoute, ...] = (
         "Predict with a version number, a stage, 'latest', or '@alias'.",
     ),
     PredictRoute(
+        "/v1/models/{model}:predict", _POST, _PREDICT, _V1, Action.INFER,
+        "Predict with Production, or with its split.",
+    ),
+    PredictRoute(
+        "/v1/models/{model}/versions/{ref}:predict", _POST, _PREDICT, _V1, Action.INFER,
+        "Predict with a version number, a stage, 'latest', or '@alias'.",
+    ),
+    PredictRoute(
+        "/v1/models/{model}/labels/{alias}:predict", _POST, _PREDICT, _V1, Action.INFER,
+        "Predict with the version an alias points at.",
+    ),
+    PredictRoute(
+        "/v1/models/{model}", _GET, _PREDICT, _V1, Action.STATUS,
+        "Which versions of a model are how far in the worker that answers.",
+    ),
+    PredictRoute(
+        "/v1/models/{model}/versions/{ref}", _GET, _PREDICT, _V1, Action.STATUS,
+        "How far one version is in the worker that answers.",
+    ),
+    PredictRoute(
         "/v2/repository/index", _POST, _ADMIN, _V2, Action.INDEX,
         "Every version, and how far it is in the worker that answers.",
     ),
@@ -176,6 +208,13 @@ PREDICT_ROUTES: tuple[PredictRoute, ...] = (
 
 _CACHED_CALLS = 1024
 _CACHED_PATH_BYTES = 512
+
+
+def protocol_of(raw_path: bytes) -> ProtocolName:
+    """Return in whose shape a path is answered, also when it is none of the routes."""
+    if raw_path.startswith(b"/v2"):
+        return ProtocolName.V2
+    return ProtocolName.V1 if raw_path.startswith(b"/v1/") else ProtocolName.MLFLOW
 
 
 def parse_call(method: str, raw_path: bytes) -> Call:
@@ -219,13 +258,16 @@ def _matches(route: PredictRoute, segments: list[bytes]) -> bool:
 def _fits(part: str, segment: bytes) -> bool:
     if part == _TARGET:
         return b"@" in unquote_to_bytes(segment)
+    if part.endswith(_VERB):
+        return segment.endswith(_VERB.encode()) and len(segment) > len(_VERB)
     if part.startswith("{"):
         return bool(segment)
     return part.encode() == segment
 
 
 def _call(route: PredictRoute, segments: list[bytes]) -> Call:
-    texts = dict(zip(_PARTS[route.pattern], segments, strict=True))
+    pairs = zip(_PARTS[route.pattern], segments, strict=True)
+    texts = {part.removesuffix(_VERB): _without_verb(part, segment) for part, segment in pairs}
     model: str | None = None
     ref: Ref = Live()
     if _TARGET in texts:
@@ -233,7 +275,7 @@ def _call(route: PredictRoute, segments: list[bytes]) -> Call:
         ref = parse_ref(f"@{alias}")
     elif _MODEL in texts:
         model = _decoded(texts[_MODEL])
-        ref = parse_ref(_decoded(texts[_REF])) if _REF in texts else Live()
+        ref = _ref(texts)
     if model is not None:
         _check_name(model)
     if isinstance(ref, ByAlias):
@@ -241,7 +283,19 @@ def _call(route: PredictRoute, segments: list[bytes]) -> Call:
     return Call(route.protocol, route.action, route.permission, model, ref)
 
 
-_TARGET, _MODEL, _REF = "{model}@{alias}", "{model}", "{ref}"
+def _ref(texts: dict[str, bytes]) -> Ref:
+    if _ALIAS in texts:
+        return parse_ref(f"@{_decoded(texts[_ALIAS])}")
+    return parse_ref(_decoded(texts[_REF])) if _REF in texts else Live()
+
+
+def _without_verb(part: str, segment: bytes) -> bytes:
+    return segment.removesuffix(_VERB.encode()) if part.endswith(_VERB) else segment
+
+
+_TARGET, _MODEL, _REF, _ALIAS = "{model}@{alias}", "{model}", "{ref}", "{alias}"
+_VERB = ":predict"
+"""What stands behind the last segment in TensorFlow Serving's paths; no name holds a colon."""
 _PARTS = {route.pattern: route.pattern.split("/")[1:] for route in PREDICT_ROUTES}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 

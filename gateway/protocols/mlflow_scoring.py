@@ -1,7 +1,8 @@
-"""MLflow scoring: the JSON bodies of ``/invocations``, their answers and errors. Pure.
+"""MLflow scoring: the bodies of ``/invocations``, their answers and errors. Pure.
 
 Called by ``gateway/predict.py`` on the event loop. ``decode`` parses into typed numbers in one pass
 where the signature is one numeric matrix; anything else, or wrong, goes through ``conform.py``.
+Other formats are read by ``csv_rows.py``, ``columnar.py`` and ``npy.py``.
 """
 
 from collections.abc import Mapping
@@ -11,10 +12,14 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from gateway.protocols.answers import plain_list
+from gateway.protocols.arrays import conform_arrays, conform_table
 from gateway.protocols.caps import check_body, check_depth, check_params
+from gateway.protocols.columnar import read_columns
 from gateway.protocols.conform import conform_columns, conform_records, conform_rows
+from gateway.protocols.csv_rows import conform_csv
 from gateway.protocols.matrix import matrix_of_records, matrix_of_rows, matrix_of_table
-from gateway.protocols.media import check_json
+from gateway.protocols.media import CSV, NPY, tabular_type
+from gateway.protocols.npy import read_npy
 from gateway.protocols.plan import Plan, plan_for
 from gateway.protocols.tensors import conform_tensor
 from registry.route import VersionKey
@@ -23,7 +28,7 @@ from registry.tensors import Batch, InferRequest, Prediction
 from tracking.errors import InputMismatch, MalformedBody, ModelFailed
 
 CONTENT_TYPE = b"application/json"
-"""The type of every answer, and the only one of a request."""
+"""The type of every answer."""
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 """The ways to write rows; a body has exactly one."""
 ROUTING_KEY = "routing_key"
@@ -64,14 +69,17 @@ def decode(body: bytes, content_type: str | None, signature: Signature | None) -
         signature: What the model takes; ``None`` takes any rows.
 
     Raises:
-        UnsupportedMedia: It is not JSON in UTF-8.
+        UnsupportedMedia: It is of no type that is served, or not in UTF-8.
         TooLarge: It holds too many values.
-        MalformedBody: It is not JSON, or not exactly one of ``FORMATS`` with ``params``.
+        MalformedBody: It is not what its type says, or, in JSON, not exactly one of ``FORMATS``
+            with ``params``.
         InputMismatch: The rows do not fit the signature.
     """
-    check_json(content_type, is_required=True)
-    check_body(body)
+    tabular = tabular_type(content_type)
     plan = plan_for(signature)
+    if tabular is not None:
+        return InferRequest(_decode_tabular(body, tabular, plan))
+    check_body(body)
     if plan.json_type is not None:
         request = _decode_matrix(body, plan, plan.json_type)
         if request is not None:
@@ -106,6 +114,14 @@ def render_error(status: int, code: str, message: str, request_id: str) -> bytes
     return _ENCODER.encode({"error_code": code, "message": message})
 
 
+def _decode_tabular(body: bytes, media_type: str, plan: Plan) -> Batch:
+    if media_type == CSV:
+        return conform_csv(body, plan)
+    if media_type == NPY:
+        return conform_arrays({"input": read_npy(body)}, plan)
+    return conform_table(read_columns(body, media_type, plan), plan)
+
+
 def _decode_matrix(body: bytes, plan: Plan, json_type: type) -> InferRequest | None:
     """Return the request if it is rows of plain numbers that fit; ``None`` to look again."""
     try:
@@ -138,22 +154,42 @@ def _matrix(parsed: _Body[Any], plan: Plan) -> Batch | None:
     return matrix_of_rows(inputs, plan) if inputs is not UNSET else None
 
 
-def _decode_any(body: bytes, plan: Plan) -> InferRequest:
+def json_object(body: bytes, hint: str) -> dict[str, Any]:
+    """Parse a JSON body that is an object, and has passed ``check_body``.
+
+    Args:
+        body: The bytes.
+        hint: What to send instead of another value.
+
+    Raises:
+        MalformedBody: It is not JSON, or something else.
+    """
     check_depth(body)
     try:
         parsed = _ANY.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise _malformed(error) from error
     if not isinstance(parsed, dict):
-        raise MalformedBody(f"The body is not a JSON object: {_one_of()}.")
+        raise MalformedBody(f"The body is not a JSON object: {hint}.")
+    return parsed
+
+
+def _decode_any(body: bytes, plan: Plan) -> InferRequest:
+    parsed = json_object(body, _one_of())
     given = [name for name in FORMATS if name in parsed]
     if len(given) != 1:
         raise MalformedBody(f"The body has {' and '.join(given) or 'none'} of them: {_one_of()}.")
     params = parsed.get("params")
-    return _request(_conformed(given[0], parsed[given[0]], plan), _checked_params(params))
+    return _request(conformed(given[0], parsed[given[0]], plan), _checked_params(params))
 
 
-def _conformed(name: str, data: Any, plan: Plan) -> Batch:
+def conformed(name: str, data: Any, plan: Plan) -> Batch:
+    """Turn what stands under one of ``FORMATS`` into a batch.
+
+    Raises:
+        MalformedBody: It has not the shape of that format.
+        InputMismatch: The rows do not fit.
+    """
     if name == "dataframe_split":
         return _conformed_split(data, plan)
     if isinstance(data, dict) and name == "inputs":
@@ -231,10 +267,18 @@ def _malformed(error: Exception) -> MalformedBody:
 
 def _plain(prediction: Prediction) -> Any:
     """Return the answer as lists and dicts."""
-    names, arrays = prediction.names, prediction.arrays
     if prediction.is_table:
-        columns = [plain_list(array) for array in arrays]
-        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        return rows_of(prediction)
+    names, arrays = prediction.names, prediction.arrays
     if len(arrays) == 1:
         return plain_list(arrays[0])
     return {name: plain_list(array) for name, array in zip(names, arrays, strict=True)}
+
+
+def rows_of(prediction: Prediction) -> list[Any]:
+    """Return the answer row by row: single values, or objects where outputs go by name."""
+    columns = [plain_list(array) for array in prediction.arrays]
+    if len(columns) == 1 and not prediction.is_table:
+        return columns[0]
+    names = prediction.names
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.auth.policy import Permission
-from gateway.protocols.call import PREDICT_ROUTES, Action, Call, ProtocolName, parse_call
+from gateway.protocols.call import (
+    PREDICT_ROUTES,
+    Action,
+    Call,
+    ProtocolName,
+    parse_call,
+    protocol_of,
+)
 from registry.references import ByAlias, ByNumber, ByStage, Latest, Live, Ref
 from registry.stages import Stage
 from tracking.errors import EndpointMissing, InvalidRequest, MethodRefused
@@ -88,6 +95,54 @@ def test_what_is_only_looked_at_is_a_get(
 
 
 @pytest.mark.parametrize(
+    ("path", "model", "ref"),
+    [
+        ("iris:predict", "iris", Live()),
+        ("a%20b:predict", "a b", Live()),
+        ("iris/versions/7:predict", "iris", ByNumber(7)),
+        ("iris/versions/staging:predict", "iris", ByStage(Stage.STAGING)),
+        ("iris/labels/champion:predict", "iris", ByAlias("champion")),
+    ],
+)
+def test_tensorflow_serving_s_paths_end_with_a_verb(path: str, model: str, ref: Ref) -> None:
+    call = parse_call("POST", f"/v1/models/{path}".encode())
+
+    assert call == infer(ProtocolName.V1, model, ref)
+
+
+@pytest.mark.parametrize(("path", "ref"), [("iris", Live()), ("iris/versions/7", ByNumber(7))])
+def test_a_status_is_a_get(path: str, ref: Ref) -> None:
+    call = parse_call("GET", f"/v1/models/{path}".encode())
+
+    assert (call.protocol, call.action) == (ProtocolName.V1, Action.STATUS)
+    assert (call.model, call.ref) == ("iris", ref)
+
+
+@pytest.mark.parametrize(
+    ("path", "ref"), [("iris", Live()), ("iris@champion", ByAlias("champion"))]
+)
+def test_an_endpoint_is_a_model(path: str, ref: Ref) -> None:
+    call = parse_call("POST", f"/endpoints/{path}/invocations".encode())
+
+    assert call == infer(ProtocolName.MLFLOW, "iris", ref)
+
+
+@pytest.mark.parametrize(
+    ("path", "protocol"),
+    [
+        (b"/v2", ProtocolName.V2),
+        (b"/v2/nothing", ProtocolName.V2),
+        (b"/v1/models/iris/nothing", ProtocolName.V1),
+        (b"/models/iris", ProtocolName.MLFLOW),
+    ],
+)
+def test_a_path_that_is_no_route_is_refused_in_the_shape_of_its_protocol(
+    path: bytes, protocol: ProtocolName
+) -> None:
+    assert protocol_of(path) is protocol
+
+
+@pytest.mark.parametrize(
     ("path", "action", "model", "ref"),
     [
         ("index", Action.INDEX, None, Live()),
@@ -104,6 +159,12 @@ def test_the_repository_is_for_administrators(
 
     assert (call.protocol, call.permission) == (ProtocolName.V2, Permission.ADMIN)
     assert (call.action, call.model, call.ref) == (action, model, ref)
+
+
+@pytest.mark.parametrize("path", ["iris:classify", ":predict", "iris%3Apredict", "iris/labels/x"])
+def test_only_the_verb_predict_is_served(path: str) -> None:
+    with pytest.raises((MethodRefused, EndpointMissing)):
+        parse_call("POST", f"/v1/models/{path}".encode())
 
 
 @pytest.mark.parametrize(
@@ -128,7 +189,8 @@ def test_the_repository_is_for_administrators(
         b"/v2/health",
         b"/v2/repository",
         b"/v2/repository/models/iris",
-        b"/v1/models/iris:predict",
+        b"/v1/models",
+        b"/v1/models/iris:predict/x",
         b"/Invocations",
         b"\xff\xfe",
     ],

@@ -316,7 +316,7 @@ def test_a_body_that_is_no_scoring_request_is_told_so(
     assert sentence in refusal.value.message
 
 
-@pytest.mark.parametrize("content_type", [None, "text/csv", "application/json; charset=latin-1"])
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/json; charset=latin-1"])
 def test_any_other_content_type_is_not_supported(content_type: str | None) -> None:
     with pytest.raises(UnsupportedMedia):
         decode(b'{"instances": [[1, 2]]}', content_type, DOUBLES)
