@@ -1,5 +1,6 @@
 # Everything sets up what it needs: git, make and Python 3.11+ are enough.
-# make demo | test | serve | loadtest | bench | bench-tracking | interop | setup | interop-env | lock | format | clean
+# make demo | test | serve | loadtest | bench | bench-tracking | interop | interop-scoring
+#      setup | interop-env | lock | format | clean
 
 SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
@@ -15,7 +16,8 @@ BOOT := $(VENV)/.boot
 COMPILE := $(BOOT)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet
 
-.PHONY: setup interop-env interop demo test check serve loadtest bench bench-tracking lock format clean
+.PHONY: setup interop-env interop interop-scoring demo test check serve loadtest bench bench-tracking lock \
+	format clean
 
 setup: $(READY)
 
@@ -57,6 +59,11 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Asks a real `mlflow models serve`, and a server of ours, the same requests; keeps what it answers.
+interop-scoring: setup interop-env
+	$(BIN)/python -m tests.interop.record_scoring
+	$(BIN)/pytest tests/interop/test_scoring.py
 
 serve: setup
 	$(BIN)/stagedoor server

@@ -60,6 +60,10 @@ def test_every_uri_loads_the_model_that_was_logged(tutorial: Tutorial) -> None:
     assert set(map(tuple, told["predictions"].values())) == {tuple(told["expected"])}
 
 
+def test_the_client_of_deployments_is_answered(tutorial: Tutorial) -> None:
+    assert tutorial.told["deployed"] == tutorial.told["expected"]
+
+
 @pytest.mark.parametrize("target", ["IrisRF", "IrisRF/1", "IrisRF/2", "IrisRF@champion"])
 def test_what_the_client_registered_answers_over_http(tutorial: Tutorial, target: str) -> None:
     server, told = tutorial.server, tutorial.told

@@ -5,17 +5,21 @@ Called as ``tutorial.py <answers.json>``; the server's URI is in the environment
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.deployments import get_deploy_client
+from requests import HTTPError
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 
 MODEL = "IrisRF"
 FEATURES, TARGETS = load_iris(return_X_y=True)
 ROWS = FEATURES[::30]
+SERVED_WITHIN_S = 60.0
 
 
 def train(folder: Path) -> tuple[str, str, list[int]]:
@@ -106,6 +110,21 @@ def load(run_id: str, model_id: str) -> dict[str, list[int]]:
     return {uri: mlflow.pyfunc.load_model(uri).predict(ROWS).tolist() for uri in uris}
 
 
+def deploy() -> list[int]:
+    """Ask by the client of deployments, once the model that was promoted is served."""
+    client = get_deploy_client(mlflow.get_tracking_uri())
+    ends_at = time.monotonic() + SERVED_WITHIN_S
+    while True:
+        try:
+            answer = client.predict(endpoint=MODEL, inputs={"inputs": ROWS.tolist()})
+        except HTTPError:
+            if time.monotonic() > ends_at:
+                raise
+            time.sleep(0.1)
+        else:
+            return list(answer["predictions"])
+
+
 def main(answers: Path) -> None:
     """Do all of it and write what was answered."""
     client = MlflowClient()
@@ -118,6 +137,7 @@ def main(answers: Path) -> None:
         "expected": expected,
         "seen": look(client, run_id, model_id),
         "predictions": load(run_id, model_id),
+        "deployed": deploy(),
     }
     answers.write_text(json.dumps(told), encoding="utf-8")
 

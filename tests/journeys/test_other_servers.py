@@ -1,13 +1,42 @@
 """The same story on PostgreSQL, by the scoring server, and with several in Production."""
 
+import io
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gateway.protocols.media import ARROW_STREAM, NPY, PARQUET
 from tests.journeys.history import failures, false_answers
 from tests.journeys.models import marked_answer, register_marked
-from tests.journeys.server import Server, kill_hard, running
+from tests.journeys.server import Reply, Server, kill_hard, running
 from tests.journeys.traffic import Traffic
 
 ROWS = [[1.0, 2.0, 3.0]]
+
+
+def written(table: pa.Table, media_type: str) -> bytes:
+    """Write a table, or its one row as an array."""
+    stream = io.BytesIO()
+    if media_type == PARQUET:
+        pq.write_table(table, stream)
+    elif media_type == NPY:
+        np.save(stream, np.array(ROWS))
+    else:
+        with pa.ipc.new_stream(stream, table.schema) as writer:
+            writer.write_table(table)
+    return stream.getvalue()
+
+
+TABLE = pa.table({"a": [1.0], "b": [2.0], "c": [3.0]})
+BODIES = {"text/csv": b"a,b,c\n1,2,3\n"} | {
+    media_type: written(TABLE, media_type) for media_type in (PARQUET, ARROW_STREAM, NPY)
+}
+
+
+def send(server: Server, body: bytes, content_type: str) -> Reply:
+    return server.call("POST", "/invocations", body, {"Content-Type": content_type})
 
 
 def test_promotions_on_postgresql_reach_every_worker(tmp_path: Path, postgres_uri: str) -> None:
@@ -58,6 +87,22 @@ def test_models_serve_answers_at_invocations(tmp_path: Path) -> None:
     with running(Server(tmp_path / "server", command=command)) as scoring:
         answer = scoring.post("/invocations", {"inputs": ROWS})
         health = scoring.get("/health").body, scoring.get("/ping").body
+        version = scoring.get("/version").body
+        told = {media: send(scoring, body, media).predictions for media, body in BODIES.items()}
+        rows = scoring.post("/v1/models/Marked:predict", {"instances": ROWS}).json()
+        columns = scoring.post("/v1/models/Marked/versions/1:predict", {"inputs": ROWS}).json()
+        status = scoring.get("/v1/models/Marked").json()["model_version_status"]
+        latin = send(scoring, b"a,b,c\n1,2,3\n", "text/csv; charset=latin-1")
+        nobody = scoring.get("/v1/models/Nobody")
+        nothing = scoring.get("/v2/nothing")
 
     assert answer.predictions == [1006.0]
-    assert health == (b"\n", b"\n")
+    assert (health, version) == ((b"\n", b"\n"), b"3.17.2")
+    assert list(told) == list(BODIES)
+    assert list(told.values()) == [[1006.0]] * len(BODIES)
+    assert (rows, columns) == ({"predictions": [1006.0]}, {"outputs": [1006.0]})
+    assert [(one["version"], one["state"]) for one in status] == [("1", "AVAILABLE")]
+    assert (latin.status, latin.json()["error_code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
+    assert (nobody.status, nothing.status) == (404, 404)
+    assert "Nobody" in nobody.json()["error"]
+    assert "/v2/nothing" in nothing.json()["error"]
