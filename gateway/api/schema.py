@@ -27,7 +27,8 @@ from litestar.typing import FieldDefinition
 from msgspec import Struct
 
 from gateway.auth.policy import Permission
-from gateway.protocols.call import PREDICT_ROUTES, PredictRoute
+from gateway.protocols.call import PREDICT_ROUTES, Action, PredictRoute, ProtocolName
+from gateway.protocols.media import OCTETS, TABULAR
 from tracking.errors import ResourceMissing
 
 _ASSETS = {
@@ -192,9 +193,14 @@ def _operation(route: PredictRoute, method: str) -> dict[str, Any]:
         "responses": {"200": {"description": "The answer."}, "4XX": {"description": "A refusal."}},
     }
     if method == "POST":
-        content = {"application/json": {"schema": {"type": "object"}}}
-        operation["requestBody"] = {"required": True, "content": content}
+        json = {"application/json": {"schema": {"type": "object"}}}
+        others = _OTHER_BODIES.get(route.protocol, ()) if route.action is Action.INFER else ()
+        content = json | {media_type: {} for media_type in others}
+        operation["requestBody"] = {"required": route.action is Action.INFER, "content": content}
     return operation
+
+
+_OTHER_BODIES = {ProtocolName.MLFLOW: TABULAR, ProtocolName.V2: (OCTETS,)}
 
 
 def _parameters(pattern: str) -> list[dict[str, Any]]:

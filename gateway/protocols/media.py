@@ -9,10 +9,11 @@ ARROW_STREAM = "application/vnd.apache.arrow.stream"
 ARROW_FILE = "application/vnd.apache.arrow.file"
 NPY = "application/x-npy"
 """One array in numpy's file format."""
-_TABULAR = (CSV, PARQUET, ARROW_STREAM, ARROW_FILE, NPY)
+TABULAR = (CSV, PARQUET, ARROW_STREAM, ARROW_FILE, NPY)
+"""What scoring requests may be besides JSON."""
 _AS_IT_MOSTLY_COMES = frozenset({_JSON, f"{_JSON}; charset=utf-8", f"{_JSON};charset=utf-8"})
 
-_OCTETS = "application/octet-stream"
+OCTETS = "application/octet-stream"
 """Bytes of any kind: what v2 clients call a body with raw tensors, and some call any body."""
 
 
@@ -26,7 +27,7 @@ def tabular_type(content_type: str | None) -> str | None:
         return None
     if not content_type:
         raise UnsupportedMedia(f"The request has no Content-Type: send {_JSON}.")
-    media_type = _checked(content_type, (_JSON, *_TABULAR))
+    media_type = _checked(content_type, (_JSON, *TABULAR))
     return None if media_type == _JSON else media_type
 
 
@@ -37,7 +38,7 @@ def check_v2(content_type: str | None) -> None:
         UnsupportedMedia: It is another type or charset, or has other parameters.
     """
     if content_type and content_type not in _AS_IT_MOSTLY_COMES:
-        _checked(content_type, (_JSON, _OCTETS))
+        _checked(content_type, (_JSON, OCTETS))
 
 
 def check_json(content_type: str | None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from gateway.auth.policy import LOCAL, Principal
+from gateway.auth.policy import LOCAL, Permission, Principal
 from gateway.predict import Place, Predict
 from gateway.routing.table import ModelRoute, RouteTable
 from gateway.serving.lease import Holder, Lease
@@ -255,6 +255,15 @@ def test_a_caller_without_the_permission_is_refused() -> None:
     reply = Worker(Route(production=1)).post("/models/iris/invocations", principal=nobody)
 
     assert (reply.status, reply.body["error_code"]) == (403, "PERMISSION_DENIED")
+
+
+@pytest.mark.parametrize("path", ["index", "models/iris/load", "models/iris/unload"])
+def test_the_repository_is_refused_to_who_may_only_predict(path: str) -> None:
+    caller = Principal("caller", frozenset({Permission.PREDICT}))
+
+    reply = Worker(Route(production=1)).post(f"/v2/repository/{path}", principal=caller)
+
+    assert (reply.status, reply.body["code"]) == (403, "PERMISSION_DENIED")
 
 
 def test_the_other_protocol_is_answered_in_its_own_shape() -> None:

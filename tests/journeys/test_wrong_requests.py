@@ -1,6 +1,7 @@
 """Whatever a caller sends wrongly is a 4xx in one sentence, in the shape of the protocol."""
 
 import json
+import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,11 @@ COLUMNS = Signature(
     inputs=tuple(ColumnSpec("double", name=name) for name in ("width", "height", "depth")),
     outputs=(),
 )
-PATHS = {"mlflow": "/models/Table/invocations", "v2": "/v2/models/Table/infer"}
+PATHS = {
+    "mlflow": "/models/Table/invocations",
+    "v1": "/v1/models/Table:predict",
+    "v2": "/v2/models/Table/infer",
+}
 MAX_BODY_BYTES = 100_000
 
 
@@ -119,6 +124,45 @@ def test_a_wrong_body_is_refused_in_the_shape_of_v2(shared: Server, case: str) -
     assert_refused(reply, status, *named)
     assert set(reply.json()) == {"error", "code", "request_id", "retryable"}
     assert reply.json()["request_id"] == reply.headers["stagedoor-request-id"]
+
+
+def raw_tensor(content: bytes, **changed: object) -> tuple[bytes, dict[str, str]]:
+    """Return a body with one raw tensor, and its headers."""
+    tensor = {
+        "name": "rows",
+        "datatype": "FP64",
+        "shape": [1, 3],
+        "parameters": {"binary_data_size": len(content)},
+        **changed,
+    }
+    head = json.dumps({"inputs": [tensor]}).encode()
+    return head + content, {"Inference-Header-Content-Length": str(len(head))}
+
+
+WRONG_RAW_TENSORS = {
+    "cut off": (*raw_tensor(b"1234567"), "rows"),
+    "too many": (raw_tensor(bytes(24))[0] + b"x", raw_tensor(bytes(24))[1], "24 bytes, but 25"),
+    "longer than the body": (b"{}", {"Inference-Header-Content-Length": "9"}, "9 bytes"),
+    "no length": (b"{}", {"Inference-Header-Content-Length": "two"}, "number of bytes"),
+    "without a head": (b"12345678", {"Inference-Header-Content-Length": "0"}, "send a head"),
+    "another name": (*raw_tensor(bytes(8), shape=[1], name="weight"), "weight"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_RAW_TENSORS)
+def test_wrong_raw_tensors_are_refused_in_the_shape_of_v2(shared: Server, case: str) -> None:
+    body, headers, named = WRONG_RAW_TENSORS[case]
+
+    reply = shared.call("POST", PATHS["v2"], body, headers)
+
+    assert_refused(reply, 400, named)
+    assert set(reply.json()) == {"error", "code", "request_id", "retryable"}
+
+
+def test_a_good_raw_tensor_is_answered(shared: Server) -> None:
+    reply = shared.call("POST", PATHS["v2"], *raw_tensor(struct.pack("<3d", 1, 1, 1)))
+
+    assert reply.json()["outputs"][0]["data"] == [1003.0]
 
 
 def test_a_good_body_of_v2_is_answered(shared: Server) -> None:
