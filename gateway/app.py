@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -45,6 +46,7 @@ from gateway.delivery.secret_box import SecretBox
 from gateway.delivery.webhook_sender import Pace, WebhookSender
 from gateway.delivery.webhooks import Webhooks
 from gateway.dispatch import App, Dispatch
+from gateway.grpc_server import GrpcServer
 from gateway.http_protocol import DoorConfig, DoorServer
 from gateway.opening import Opening
 from gateway.predict import Place, Predict
@@ -65,6 +67,7 @@ from registry.sql_store import SqlRegistryStore
 from tracking.artifacts import open_artifacts
 from tracking.clock import now_ms
 from tracking.database import open_database
+from tracking.errors import InvalidRequest
 from tracking.sql_store import SqlTrackingStore
 
 ADMIN_HANDLERS = admin_models.HANDLERS
@@ -87,6 +90,8 @@ MLFLOW_HANDLERS = [
     *webhooks.HANDLERS,
 ]
 """The routes that MLflow's clients call, each with its permission."""
+
+_LOG = logging.getLogger("stagedoor.worker")
 
 LOCAL_NAME = "local"
 """Who acts when auth is off."""
@@ -116,9 +121,8 @@ class Worker:
             actor=LOCAL_NAME,
             switch_timeout_s=settings.registry.switch_timeout_s,
         )
-        self.ledger = RouteLedger(
-            self.database, switch_timeout_s=settings.registry.switch_timeout_s
-        )
+        timeout_s = settings.registry.switch_timeout_s
+        self.ledger = RouteLedger(self.database, switch_timeout_s=timeout_s)
         self.state_metrics = StateMetrics()
         self.manager = self._make_manager()
         self.reconciler = Reconciler(
@@ -137,28 +141,51 @@ class Worker:
             seal=self._seal,
             switch_timeout_s=settings.registry.switch_timeout_s,
         )
-        self.opening = Opening(self._make_predict(), patience_s=settings.serving.load_timeout_s)
+        predict = self._make_predict()
+        self.opening = Opening(predict, patience_s=settings.serving.load_timeout_s)
         self.tokens = TokenBook(self.database) if settings.auth.enabled else None
         self.egress, self.webhooks, self.sender = self._make_webhooks()
+        self.door, self.grpc = self._make_edges(predict)
 
     def application(self) -> Dispatch:
         """Return the callable that the HTTP server runs."""
         control = make_control(self)
         check_permissions(control)
-        door = Door(
-            hosts=host_policy(self.settings.server.host, self.settings.server.allowed_hosts),
-            callers=self.tokens,
-            max_body_bytes=self.settings.serving.max_body_bytes,
-            max_upload_bytes=self.settings.limits.max_upload_bytes,
-        )
         return Dispatch(
             self.opening,
             cast("App", control),
-            door,
+            self.door,
             permission_of=RoutePermissions(control),
             worker_id=self.identity.id,
             static_prefix=self.settings.server.static_prefix,
         )
+
+    def _make_edges(self, predict: Predict) -> tuple[Door, GrpcServer | None]:
+        """Return the door, and beside the HTTP server, which is made of it later, gRPC's if set."""
+        server, limit = self.settings.server, self.settings.serving.max_body_bytes
+        door = Door(
+            hosts=host_policy(server.host, server.allowed_hosts),
+            callers=self.tokens,
+            max_body_bytes=limit,
+            max_upload_bytes=self.settings.limits.max_upload_bytes,
+        )
+        if not server.grpc_port:
+            return door, None
+        host = f"[{server.host}]" if ":" in server.host else server.host
+        address = f"{host}:{server.grpc_port}"
+        return door, GrpcServer(predict, door, address, max_body_bytes=limit)
+
+    async def _start_grpc(self) -> None:
+        """Listen for gRPC once this worker serves: there is no port to probe before."""
+        while not await asyncio.to_thread(self.reconciler.wait_until_serving, 1.0):
+            if self.is_draining:
+                return
+        if self.grpc is None:
+            return
+        try:
+            await self.grpc.start()
+        except InvalidRequest as error:
+            _LOG.error("gRPC is not served: %s", error.message)
 
     @asynccontextmanager
     async def lifespan(self, _app: Litestar) -> AsyncIterator[None]:
@@ -177,7 +204,11 @@ class Worker:
         if joins_others:
             patience_s = self.settings.registry.switch_timeout_s
             await asyncio.to_thread(self.reconciler.wait_until_serving, patience_s)
+        grpc_starting = asyncio.create_task(self._start_grpc()) if self.grpc else None
         yield
+        if self.grpc is not None and grpc_starting is not None:
+            grpc_starting.cancel()
+            await self.grpc.stop(self.settings.serving.drain_timeout_s)
         if self.tokens is not None:
             self.tokens.close()
         await asyncio.to_thread(self.sender.stop)

@@ -92,6 +92,7 @@ _PROTOCOL_LABELS = {
     ProtocolName.MLFLOW: "mlflow",
     ProtocolName.V1: "v1",
     ProtocolName.V2: "rest-oip",
+    ProtocolName.V2_GRPC: "grpc-oip",
 }
 _OK = 200
 _UNAVAILABLE = 503
@@ -143,7 +144,9 @@ class Predict:
                 assignment, status = answer.assignment, _OK
                 reply, headers = answer.encoded.body, self._headers(answer, request_id)
             else:
-                reply, status = await self._ask(asked, receive), _OK
+                is_change = call.permission is Permission.ADMIN
+                told = await read_body(receive) if is_change else b""
+                reply, status = await self.ask(asked, told), _OK
                 headers = [JSON, _id_header(request_id)]
         except Exception as error:  # noqa: BLE001  # the outermost frame: rendered, or logged there
             refusal = render(error, request_id)
@@ -176,10 +179,13 @@ class Predict:
             await self._infer(stable, asked, body), fallback=Reason.FALLBACK_ERROR
         )
 
-    async def _ask(self, asked: Asked, receive: Receive) -> bytes:
-        """Answer a call that carries no rows."""
+    async def ask(self, asked: Asked, body: bytes) -> bytes:
+        """Answer a call that carries no rows.
+
+        Raises:
+            StagedoorError: It cannot be answered, or must not be done.
+        """
         action = asked.call.action
-        body = await read_body(receive) if asked.call.permission is Permission.ADMIN else b""
         if action in ABOUT_SERVER:
             return self._questions.about_server(action, body)
         if action is not Action.LOAD:

@@ -40,6 +40,10 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
 
     host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="Port; 0 takes a free one.")] = 5000
+    grpc_port: Annotated[
+        int,
+        Meta(ge=0, le=65535, description="Port for gRPC, on the same address; 0 serves none."),
+    ] = 0
     workers: Annotated[_Count, Meta(description="Worker processes.")] = 2
     allowed_hosts: Annotated[
         tuple[str, ...],

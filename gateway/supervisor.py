@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from gateway import logs
 from gateway.http_protocol import pre_stop_s
-from gateway.listening import address_of, listen
+from gateway.listening import address_of, listen, reserved_for_grpc
 from gateway.preparation import prepared_run_folder, start_preparing
 from gateway.settings import Settings, metrics_folder
 from gateway.worker import WorkerIdentity, sweep_dead
@@ -71,7 +71,11 @@ def serve(settings: Settings, *, target: Target | None = None) -> int:
         InvalidRequest: The address may not, or cannot, be listened on.
     """
     logs.configure(settings.server.log_level)
-    with listen(settings) as listening, prepared_run_folder(settings) as run_dir:
+    with (
+        listen(settings) as listening,
+        reserved_for_grpc(settings),
+        prepared_run_folder(settings) as run_dir,
+    ):
         preparing = start_preparing(settings)
         target = target or _app_target()
         if code := os.waitstatus_to_exitcode(os.waitpid(preparing, 0)[1]):

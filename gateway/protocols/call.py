@@ -25,6 +25,8 @@ class ProtocolName(StrEnum):
     """TensorFlow Serving's, over REST."""
     V2 = "v2"
     """Open Inference Protocol, version 2, over REST."""
+    V2_GRPC = "v2_grpc"
+    """The same, over gRPC."""
 
 
 class Action(StrEnum):

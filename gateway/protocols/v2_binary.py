@@ -98,7 +98,7 @@ def decode(
     if not head.inputs:
         raise no_rows()
     arrays = _arrays(head.inputs, memoryview(body)[size:])
-    batch = conform_arrays(_as_text(named(arrays), plan), plan)
+    batch = conform_arrays(as_text(named(arrays), plan), plan)
     return request_of(batch, head.id, head.parameters, head.outputs)
 
 
@@ -194,7 +194,7 @@ def _only_tensor(raw: memoryview, plan: Plan) -> dict[str, NDArray[Any]]:
     if dtype.kind == "O":
         values = np.empty(1, dtype=object)
         values[0] = bytes(raw)
-        return _as_text({name: values.reshape(tuple(abs(axis) for axis in shape))}, plan)
+        return as_text({name: values.reshape(tuple(abs(axis) for axis in shape))}, plan)
     datatype = datatype_of(dtype)
     rows = row_count(len(raw), datatype, width)
     if not rows:
@@ -223,8 +223,12 @@ def _only_input(plan: Plan) -> tuple[str, np.dtype[Any], int, tuple[int, ...]]:
     return name, dtype, width, shape
 
 
-def _as_text(arrays: dict[str, NDArray[Any]], plan: Plan) -> dict[str, NDArray[Any]]:
-    """Decode raw BYTES as UTF-8 where the model does not take bytes."""
+def as_text(arrays: dict[str, NDArray[Any]], plan: Plan) -> dict[str, NDArray[Any]]:
+    """Decode raw BYTES as UTF-8 where the model does not take bytes.
+
+    Raises:
+        MalformedBody: They are not UTF-8, or hold a NUL character.
+    """
     items: tuple[Column | Tensor, ...] = (*plan.columns, *plan.tensors)
     binary = {item.name for item in items if item.element.kind is Kind.BINARY}
     if len(items) == len(arrays) == 1 and binary:

@@ -16,6 +16,7 @@ _LEAVES: Mapping[str, Leaf] = {leaf.path: leaf for leaf in leaves()}
 _FLAGS: Mapping[str, tuple[str, ...]] = {
     "server.host": ("--host", "-h"),
     "server.port": ("--port", "-p"),
+    "server.grpc_port": ("--grpc-port",),
     "server.workers": ("--workers", "-w"),
     "server.allowed_hosts": ("--allowed-hosts",),
     "storage.backend_store_uri": ("--backend-store-uri",),

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from gateway.listening import address_of, listen
+from gateway.listening import address_of, listen, reserved_for_grpc
 from gateway.settings import AuthSettings, ServerSettings, Settings
 from tracking.errors import InvalidRequest
 
@@ -41,3 +41,26 @@ def test_a_caller_can_connect_before_anybody_accepts() -> None:
 
         with socket.create_connection(address, timeout=1) as connection:
             assert connection.getpeername() == address
+
+
+def test_a_port_for_grpc_is_kept_and_bound_by_each_worker() -> None:
+    """The supervisor's own socket is bound and not listening: it takes no connection away."""
+    with listen(settings_for("127.0.0.1")) as free:
+        port = free.getsockname()[1]
+    settings = Settings(server=ServerSettings(grpc_port=port))
+
+    with reserved_for_grpc(settings):
+        with pytest.raises(InvalidRequest, match=f"{port} for gRPC"), reserved_for_grpc(settings):
+            pass
+        for _worker in range(2):
+            with socket.socket() as listening:
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                listening.bind(("127.0.0.1", port))
+                listening.listen()
+                with socket.create_connection(("127.0.0.1", port), timeout=5):
+                    assert listening.accept()
+
+
+def test_without_a_port_for_grpc_nothing_is_kept() -> None:
+    with reserved_for_grpc(Settings()):
+        pass

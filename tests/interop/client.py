@@ -1,6 +1,7 @@
 """Scripts of other clients, run by their own Python against a server of ours."""
 
 import json
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ def run_script(name: str, *, url: str, folder: Path, client: str = "mlflow") -> 
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
             "MLFLOW_TRACKING_URI": url,
             "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(ROOT),  # scripts share what they tell
             "SERVER_ADDRESS": url.removeprefix("http://"),
         },
         cwd=folder,
@@ -41,3 +43,11 @@ def run_script(name: str, *, url: str, folder: Path, client: str = "mlflow") -> 
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(answers.read_text(encoding="utf-8"))
+
+
+def free_port() -> int:
+    """Return a port of this host that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -4,7 +4,6 @@ import http.client
 import json
 import math
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import stagedoor
-from tests.interop.client import python_of
+from tests.interop.client import free_port, python_of
 from tests.interop.scoring_bodies import MODELS, Case
 
 START_TIMEOUT_S = 120.0
@@ -30,7 +29,7 @@ def save_models(folder: Path) -> None:
 def serving(folder: Path) -> Iterator[dict[str, int]]:
     """Serve the models in a folder by MLflow; give the port of each."""
     python = python_of("mlflow")
-    ports = {name: _free_port() for name in MODELS}
+    ports = {name: free_port() for name in MODELS}
     processes = []
     try:
         for name, port in ports.items():
@@ -94,13 +93,6 @@ def _plain(value: Any) -> Any:
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return None
     return value
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _wait_until_up(process: "subprocess.Popen[bytes]", port: int) -> None:

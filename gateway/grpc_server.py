@@ -1,0 +1,284 @@
+"""v2 over gRPC: one server a worker, beside its HTTP one, on the same event loop.
+
+``app.py`` starts it when the worker serves and stops it when the worker drains. Every worker binds
+the port with SO_REUSEPORT, and the kernel spreads connections; grpcio takes no socket that somebody
+else has bound. A call passes the door, and goes to ``predict``; grpc is imported here at the first
+start, in the worker: it does not outlive a fork.
+"""
+
+import importlib
+import json
+import os
+import time
+from collections.abc import AsyncIterator
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+from msgspec import Struct
+
+from gateway.auth.door import Door, Head
+from gateway.auth.policy import Permission
+from gateway.dispatch import new_request_id
+from gateway.errors import Refusal, render
+from gateway.metrics import RequestLabels, observe_request
+from gateway.predict import Asked, Predict
+from gateway.protocols.call import Action, Call, ProtocolName
+from gateway.protocols.v2_grpc import parse
+from gateway.protocols.v2_messages import (
+    METHODS,
+    PACKAGE,
+    SERVICE,
+    STREAM,
+    descriptor_pool,
+    message,
+)
+from gateway.protocols.wires import BodyHead
+from registry.references import Live, parse_ref
+from tracking.errors import (
+    InvalidRequest,
+    MalformedBody,
+    ModelNotReady,
+    ResourceMissing,
+    Unavailable,
+)
+
+_CODES = {
+    401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 405: "UNIMPLEMENTED",
+    409: "FAILED_PRECONDITION", 412: "FAILED_PRECONDITION", 429: "RESOURCE_EXHAUSTED",
+    501: "UNIMPLEMENTED", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED", 507: "RESOURCE_EXHAUSTED",
+}  # fmt: skip
+"""HTTP's status to gRPC's: any other below 500 is INVALID_ARGUMENT, any above INTERNAL."""
+_RETRY_AFTER_MS = "1000"
+_OVERHEAD_BYTES = 1 << 20
+"""What a message may hold besides its tensors."""
+_SCOPE = {"raw_path": b"/v2/grpc", "method": "POST"}
+
+
+class Method(Struct, frozen=True):
+    """What a method of the service asks for.
+
+    Args:
+        action: As over REST.
+        permission: What the caller must hold.
+        name: The field with the model's name; empty if none is named.
+        version: The field with its version; empty if there is none.
+        absent: The field that says no where REST answers 503 or 404; empty if it is an error here.
+    """
+
+    action: Action
+    permission: Permission = Permission.PREDICT
+    name: str = ""
+    version: str = ""
+    absent: str = ""
+
+
+TABLE = {
+    "ServerLive": Method(Action.SERVER_LIVE, Permission.OPEN),
+    "ServerReady": Method(Action.SERVER_READY, Permission.OPEN, absent="ready"),
+    "ModelReady": Method(Action.READY, name="name", version="version", absent="ready"),
+    "ServerMetadata": Method(Action.SERVER_METADATA),
+    "ModelMetadata": Method(Action.METADATA, name="name", version="version"),
+    "ModelInfer": Method(Action.INFER, name="model_name", version="model_version"),
+    "RepositoryIndex": Method(Action.INDEX, Permission.ADMIN),
+    "RepositoryModelLoad": Method(Action.LOAD, Permission.ADMIN, "model_name"),
+    "RepositoryModelUnload": Method(Action.UNLOAD, Permission.ADMIN, "model_name"),
+}
+"""Every method, as ``PREDICT_ROUTES`` has every path."""
+
+
+class GrpcServer:
+    """A worker's gRPC server. Event loop only.
+
+    Args:
+        predict: What answers.
+        door: Who may come in.
+        address: Host and port.
+        max_body_bytes: Cap on a message's tensors.
+    """
+
+    def __init__(self, predict: Predict, door: Door, address: str, *, max_body_bytes: int) -> None:
+        self._predict = predict
+        self._door = door
+        self._address = address
+        self._max_message_bytes = max_body_bytes + _OVERHEAD_BYTES
+        self._server: Any = None
+        self._health: Any = None
+
+    async def start(self) -> None:
+        """Begin to listen.
+
+        Raises:
+            InvalidRequest: grpcio is not installed, or the address is not to be had.
+        """
+        try:
+            grpc = importlib.import_module("grpc")
+            health = importlib.import_module("grpc_health.v1.health")
+            reflection = importlib.import_module("grpc_reflection.v1alpha.reflection")
+        except ImportError as error:
+            message = "server.grpc_port is set, but grpcio is not installed: add stagedoor[grpc]."
+            raise InvalidRequest(message) from error
+        self._server = grpc.aio.server(options=self._options())
+        self._server.add_generic_rpc_handlers([self._handlers(grpc)])
+        self._health = health.aio.HealthServicer()
+        add = importlib.import_module("grpc_health.v1.health_pb2_grpc")
+        add.add_HealthServicer_to_server(self._health, self._server)
+        names = (f"{PACKAGE}.{SERVICE}", health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server, pool=_all_descriptors())
+        try:
+            self._server.add_insecure_port(self._address)
+        except RuntimeError as error:
+            message = f"Cannot listen on {self._address!r} for gRPC."
+            raise InvalidRequest(message) from error
+        await self._server.start()
+        await self._tell(is_serving=True)
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no more calls, and let those under way finish."""
+        if self._server is not None:
+            await self._tell(is_serving=False)
+            await self._server.stop(grace_s)
+            self._server = None
+
+    async def _tell(self, *, is_serving: bool) -> None:
+        status = importlib.import_module("grpc_health.v1.health_pb2").HealthCheckResponse
+        value = status.SERVING if is_serving else status.NOT_SERVING
+        for service in ("", f"{PACKAGE}.{SERVICE}"):
+            await self._health.set(service, value)
+
+    def _options(self) -> list[tuple[str, int]]:
+        return [
+            ("grpc.so_reuseport", 1),
+            ("grpc.max_receive_message_length", self._max_message_bytes),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.max_metadata_size", 1 << 15),
+        ]
+
+    def _handlers(self, grpc: Any) -> Any:
+        unary = grpc.unary_unary_rpc_method_handler
+        handlers = {name: unary(partial(self._serve, grpc, name)) for name in METHODS}
+        handlers[STREAM] = grpc.stream_stream_rpc_method_handler(partial(self._stream, grpc))
+        return grpc.method_handlers_generic_handler(f"{PACKAGE}.{SERVICE}", handlers)
+
+    async def _serve(self, grpc: Any, name: str, request: bytes, context: Any) -> bytes:
+        """Answer one call, or end it with a status."""
+        answered, refusal = await self._answered(name, request, context)
+        if refusal is None:
+            return answered
+        code = getattr(grpc.StatusCode, code_of(refusal.status))
+        context.set_trailing_metadata(_trailers(refusal))
+        await context.abort(code, refusal.message)
+        raise AssertionError(code)  # abort has raised
+
+    async def _stream(
+        self, grpc: Any, requests: AsyncIterator[bytes], context: Any
+    ) -> AsyncIterator[bytes]:
+        """Answer each request of a stream in turn; a refusal is an answer like any other."""
+        del grpc
+        response = message(f"{STREAM}Response")
+        async for request in requests:
+            answered, refusal = await self._answered("ModelInfer", request, context)
+            if refusal is not None:
+                yield response(error_message=refusal.message).SerializeToString()
+            else:
+                inferred = message("ModelInferResponse").FromString(answered)
+                yield response(infer_response=inferred).SerializeToString()
+
+    async def _answered(
+        self, name: str, request: bytes, context: Any
+    ) -> tuple[bytes, Refusal | None]:
+        started_s = time.perf_counter()
+        request_id = new_request_id(time.time_ns() // 1_000_000, os.urandom(10))
+        labels = RequestLabels("", "", "", "grpc-oip")
+        answered, refusal = b"", None
+        try:
+            await self._admit(TABLE[name].permission, context)
+            if name == "ModelInfer":
+                answered, labels = await self._infer(request, request_id)
+            else:
+                answered = await self._ask(name, request, request_id)
+        except Exception as error:  # noqa: BLE001  # the outermost frame: rendered, or logged there
+            refusal = render(error, request_id)
+        if name == "ModelInfer":
+            status = str(HTTPStatus.OK.value if refusal is None else refusal.status)
+            observe_request(labels, status, time.perf_counter() - started_s)
+        return answered, refusal
+
+    async def _admit(self, permission: Permission, context: Any) -> None:
+        head = Head()
+        for key, value in context.invocation_metadata() or ():
+            if key == "authorization":
+                head.authorization = value.encode() if isinstance(value, str) else value
+        await self._door.admit(_SCOPE, head, permission)
+
+    async def _infer(self, request: bytes, request_id: str) -> tuple[bytes, RequestLabels]:
+        parsed = parse("ModelInferRequest", request)
+        call = _call(TABLE["ModelInfer"], ProtocolName.V2_GRPC, parsed)
+        asked = Asked(call, BodyHead(), b"", request_id)
+        answer = await self._predict.answer(asked, request)
+        made = answer.assignment
+        labels = RequestLabels(made.model, str(made.key.version), made.variant, "grpc-oip")
+        return answer.encoded.body, labels
+
+    async def _ask(self, name: str, request: bytes, request_id: str) -> bytes:
+        """Answer a call without rows by what REST answers."""
+        method = TABLE[name]
+        parsed = parse(f"{name}Request", request)
+        asked = Asked(_call(method, ProtocolName.V2, parsed), BodyHead(), b"", request_id)
+        try:
+            told = await self._predict.ask(asked, _body(method, parsed))
+        except (Unavailable, ModelNotReady, ResourceMissing):
+            if not method.absent:
+                raise
+            told = json.dumps({method.absent: False}).encode()
+        found = json.loads(told or b"{}")
+        fields = {"models": found} if isinstance(found, list) else found
+        json_format = importlib.import_module("google.protobuf.json_format")
+        response = message(f"{name}Response")()
+        json_format.ParseDict(fields, response, ignore_unknown_fields=True)
+        written: bytes = response.SerializeToString()
+        return written
+
+
+def code_of(status: int) -> str:
+    """Return the name of gRPC's status for one of HTTP's."""
+    is_ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return _CODES.get(status, "INTERNAL" if is_ours else "INVALID_ARGUMENT")
+
+
+def _call(method: Method, protocol: ProtocolName, parsed: Any) -> Call:
+    model = getattr(parsed, method.name) if method.name else None
+    version = getattr(parsed, method.version) if method.version else ""
+    if method.action in (Action.LOAD, Action.UNLOAD) and model is not None:
+        # As over REST, where the version stands behind the name; no name holds a slash.
+        model, _, version = model.partition("/versions/")
+    if model == "":
+        raise MalformedBody("The request names no model.")
+    ref = parse_ref(version) if version else Live()
+    return Call(protocol, method.action, method.permission, model, ref)
+
+
+def _body(method: Method, parsed: Any) -> bytes:
+    """Return what a call without rows has as its body over REST."""
+    if method.action is Action.INDEX:
+        return json.dumps({"ready": parsed.ready}).encode()
+    if method.action in (Action.LOAD, Action.UNLOAD):
+        return json.dumps({"parameters": dict.fromkeys(parsed.parameters, True)}).encode()
+    return b""
+
+
+def _trailers(refusal: Refusal) -> tuple[tuple[str, str], ...]:
+    trailers = (("stagedoor-request-id", refusal.request_id), ("stagedoor-code", refusal.code))
+    is_retryable = refusal.status in (429, 503)
+    return (*trailers, ("retry-after-ms", _RETRY_AFTER_MS)) if is_retryable else trailers
+
+
+def _all_descriptors() -> Any:
+    """Return one pool with the service of health checks and reflection beside ours."""
+    pool = descriptor_pool()
+    pb2 = importlib.import_module("google.protobuf.descriptor_pb2")
+    for name in ("grpc_health.v1.health_pb2", "grpc_reflection.v1alpha.reflection_pb2"):
+        file = pb2.FileDescriptorProto()
+        importlib.import_module(name).DESCRIPTOR.CopyToProto(file)
+        pool.Add(file)
+    return pool

@@ -1,0 +1,164 @@
+"""Open Inference Protocol v2 over gRPC: the bytes of ``ModelInfer``, both ways. Pure.
+
+Called by ``gateway/predict.py`` on the event loop, for calls that ``gateway/grpc_server.py`` took.
+Raw tensors exclude typed ones in a request; who sends raw is answered raw.
+"""
+
+import importlib
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.protocols.arrays import conform_arrays
+from gateway.protocols.caps import MAX_ELEMENTS
+from gateway.protocols.datatypes import BYTES, datatype_element, datatype_of
+from gateway.protocols.elements import convert
+from gateway.protocols.plan import plan_for
+from gateway.protocols.raw_tensors import checked_count, read_raw, write_raw
+from gateway.protocols.refusals import in_tensor, no_rows, shown
+from gateway.protocols.v2_binary import as_text
+from gateway.protocols.v2_messages import message
+from gateway.protocols.v2_request import Wanted, check_served, request_of
+from gateway.protocols.v2_rest import named, wanted
+from registry.route import VersionKey
+from registry.signature import Signature
+from registry.tensors import InferRequest, Prediction
+from tracking.errors import InvalidRequest, MalformedBody, ModelFailed, TooLarge
+
+CONTENTS = {
+    "BOOL": "bool_contents", "INT64": "int64_contents", "UINT64": "uint64_contents",
+    "FP32": "fp32_contents", "FP64": "fp64_contents", BYTES: "bytes_contents",
+} | dict.fromkeys(("INT8", "INT16", "INT32"), "int_contents") | dict.fromkeys(
+    ("UINT8", "UINT16", "UINT32"), "uint_contents"
+)  # fmt: skip
+"""In which field the values of a datatype stand; one that is not here goes raw only."""
+
+
+def parse(name: str, body: bytes) -> Any:
+    """Read the bytes of a message.
+
+    Raises:
+        MalformedBody: They are none of that name.
+    """
+    decode_error = importlib.import_module("google.protobuf.message").DecodeError
+    try:
+        return message(name).FromString(body)
+    except decode_error as error:
+        raise MalformedBody(f"The message is no {name}.") from error
+
+
+def decode(body: bytes, content_type: str | None, signature: Signature | None) -> InferRequest:
+    """Read the tensors of a request.
+
+    Raises:
+        TooLarge: It holds too many values.
+        MalformedBody: It is no request, or mixes raw tensors with typed ones.
+        InvalidRequest: A datatype or shape is none.
+        InputMismatch: The tensors do not fit the signature.
+    """
+    del content_type
+    request = parse("ModelInferRequest", body)
+    if not request.inputs:
+        raise no_rows()
+    plan = plan_for(signature)
+    arrays = _raw_arrays(request) if request.raw_input_contents else _typed_arrays(request)
+    batch = conform_arrays(as_text(named(arrays), plan), plan)
+    outputs = [Wanted(output.name, _params(output.parameters)) for output in request.outputs]
+    made = request_of(batch, request.id or None, _params(request.parameters), outputs)
+    return msgspec.structs.replace(made, is_raw=True) if request.raw_input_contents else made
+
+
+def encode(prediction: Prediction, request: InferRequest, key: VersionKey) -> bytes:
+    """Write the bytes of a ``ModelInferResponse``.
+
+    Raises:
+        InvalidRequest: An output that is wanted does not exist, or holds a missing text.
+        ModelFailed: The model answered with something that no datatype can hold.
+    """
+    outputs = list(wanted(prediction, request.outputs))
+    is_raw = request.is_raw or any(datatype_of(a.dtype) not in CONTENTS for _, a in outputs)
+    answer = message("ModelInferResponse")(
+        model_name=key.model, model_version=str(key.version), id=request.request_id or ""
+    )
+    for name, array in outputs:
+        datatype = datatype_of(array.dtype)
+        tensor = answer.outputs.add(name=name, datatype=datatype, shape=array.shape)
+        if is_raw:
+            answer.raw_output_contents.append(write_raw(array, name=name))
+        else:
+            values = _texts(array, name) if datatype == BYTES else array.reshape(-1).tolist()
+            getattr(tensor.contents, CONTENTS[datatype]).extend(values)
+    written: bytes = answer.SerializeToString()
+    return written
+
+
+def render_error(status: int, code: str, message: str, request_id: str) -> bytes:
+    """Write the details of a refusal; its status is gRPC's own."""
+    del status, code, request_id
+    return message.encode()
+
+
+def _raw_arrays(request: Any) -> list[tuple[str, NDArray[Any]]]:
+    if len(request.raw_input_contents) != len(request.inputs):
+        raise MalformedBody("'raw_input_contents' needs one entry for each of 'inputs'.")
+    arrays = []
+    for tensor, raw in zip(request.inputs, request.raw_input_contents, strict=True):
+        check_served(_params(tensor.parameters), tensor.name)
+        if tensor.HasField("contents"):
+            message = f"Input {shown(tensor.name)} has 'contents' beside 'raw_input_contents'."
+            raise MalformedBody(message)
+        shape = tuple(tensor.shape)
+        arrays.append(
+            (tensor.name, read_raw(memoryview(raw), tensor.datatype, shape, name=tensor.name))
+        )
+    return arrays
+
+
+def _typed_arrays(request: Any) -> list[tuple[str, NDArray[Any]]]:
+    return [(tensor.name, _typed_array(tensor)) for tensor in request.inputs]
+
+
+def _typed_array(tensor: Any) -> NDArray[Any]:
+    check_served(_params(tensor.parameters), tensor.name)
+    field = CONTENTS.get(tensor.datatype)
+    if field is None:
+        message = (
+            f"Input {shown(tensor.name)}: {tensor.datatype[:32]!r} goes raw, or is no datatype"
+        )
+        raise InvalidRequest(f"{message}: use one of {', '.join(CONTENTS)}.")
+    values = getattr(tensor.contents, field)
+    shape = tuple(tensor.shape)
+    if len(values) > MAX_ELEMENTS:
+        raise TooLarge(f"Input {shown(tensor.name)} holds more than {MAX_ELEMENTS} values.")
+    if checked_count(shape, tensor.name) != len(values):
+        message = f"Input {shown(tensor.name)}: 'shape' and {field!r} differ in their number of"
+        raise InvalidRequest(f"{message} values. Got {len(values)} values.")
+    if tensor.datatype == BYTES:
+        made = np.empty(len(values), dtype=object)
+        made[:] = list(values)
+        return made.reshape(shape)
+    if tensor.datatype.startswith("FP"):
+        return np.array(values, datatype_element(tensor.datatype).dtype).reshape(shape)
+    where = in_tensor(tensor.name, shape)
+    return convert(list(values), datatype_element(tensor.datatype), where).reshape(shape)
+
+
+def _params(parameters: Any) -> dict[str, Any] | None:
+    found = {}
+    for name, value in parameters.items():
+        choice = value.WhichOneof("parameter_choice")
+        found[name] = None if choice is None else getattr(value, choice)
+    return found or None
+
+
+def _texts(array: NDArray[Any], name: str) -> list[bytes]:
+    values = []
+    for value in array.reshape(-1).tolist():
+        if value is None:
+            raise InvalidRequest(f"Output {shown(name)} has a missing value, which cannot be sent.")
+        if not isinstance(value, str | bytes):
+            raise ModelFailed(f"Output {shown(name)} holds values that are no text.")
+        values.append(value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value)
+    return values
