@@ -53,8 +53,9 @@ from gateway.predict import Place, Predict
 from gateway.repository import Repository
 from gateway.routing.table import RouteTable
 from gateway.serving.cache import Cache
+from gateway.serving.engines.store import EngineStore
 from gateway.serving.launch import RunnerLimits
-from gateway.serving.loader import Loader
+from gateway.serving.loader import Form, Loader
 from gateway.serving.manager import Manager
 from gateway.serving.observing import StateMetrics
 from gateway.serving.policy import Retention
@@ -229,6 +230,15 @@ class Worker:
         """Note that this worker is about to stop; called from a signal handler."""
         self.is_draining = True
 
+    def forms(self, model: str) -> dict[int, Form]:
+        """Say in which form each version of a model that is ready here answers."""
+        found = {
+            key.version: self.loader.form(key.digest)
+            for key in self.manager.ready_keys()
+            if key.model == model
+        }
+        return {number: form for number, form in found.items() if form is not None}
+
     def is_sealed(self, path: str) -> bool:
         """Say whether a path belongs to a sealed version, and is closed to writes."""
         with self.database.read() as connection:
@@ -244,9 +254,10 @@ class Worker:
             max_batch_rows=serving.max_batch_rows,
             warm_calls=serving.warmup_requests,
         )
-        loader = Loader(cache, limits, cache_dir / "scratch")
+        engines = EngineStore(cache_dir / "engines") if serving.engines else None
+        self.loader = Loader(cache, limits, cache_dir / "scratch", engines=engines)
         retention = Retention(window_s=serving.rollback_window_s)
-        return Manager(loader, self._on_change, retention=retention)
+        return Manager(self.loader, self._on_change, retention=retention)
 
     def _make_webhooks(self) -> tuple[Egress, Webhooks, WebhookSender]:
         hooks = self.settings.webhooks
@@ -326,6 +337,7 @@ def make_control(worker: Worker) -> Litestar:
             "settings": _given(worker.settings),
             "delivery": _given(worker.delivery),
             "webhooks": _given(worker.webhooks),
+            "forms": _given(worker.forms),
             "actor": Provide(_actor, sync_to_thread=False),
             "registry": Provide(_registry_of(worker), sync_to_thread=False),
         },

@@ -108,6 +108,10 @@ class ServingSettings(Struct, frozen=True, kw_only=True):
     warmup_requests: Annotated[
         int, Meta(ge=0, description="Calls with the input example before a version is READY.")
     ] = 20
+    engines: Annotated[
+        bool,
+        Meta(description="Whether models with an exact form as arrays answer in the worker."),
+    ] = True
     predict_timeout_s: Annotated[
         _Seconds, Meta(description="Seconds one call of a model may take.")
     ] = 60.0

@@ -15,11 +15,8 @@ from registry.flavors.table import PYTHON_FUNCTION, choose_flavor
 from registry.input_example import read_input_example
 from registry.model_folder import ModelConfig, read_model_folder
 from registry.signature import Signature
-from registry.tensors import Batch, Prediction
+from registry.tensors import PREDICT_METHOD, Batch, Prediction
 from tracking.errors import InvalidRequest, ModelFailed, StagedoorError
-
-PREDICT_METHOD = "predict_method"
-"""The parameter of a call that names the estimator's method."""
 
 
 class LoadedModel:
@@ -38,7 +35,7 @@ class LoadedModel:
         self._folder = folder
         self._flavor = flavor
         generic = config.flavors.get(PYTHON_FUNCTION, {})
-        self._default_method = str(generic.get("predict_fn") or "predict")
+        self.default_method = str(generic.get("predict_fn") or "predict")
 
     @property
     def signature(self) -> Signature | None:
@@ -94,7 +91,7 @@ class LoadedModel:
         return self._flavor.predict(self.native, data, self._method(params or {}))
 
     def _method(self, params: Mapping[str, Any]) -> str:
-        method = params.get(PREDICT_METHOD, self._default_method)
+        method = params.get(PREDICT_METHOD, self.default_method)
         if not isinstance(method, str):
             raise InvalidRequest(
                 f"{PREDICT_METHOD!r} must be a text, not {type(method).__name__!r}."

@@ -9,6 +9,9 @@ from typing import Any
 from msgspec import Struct, field
 from numpy.typing import NDArray
 
+PREDICT_METHOD = "predict_method"
+"""The parameter of a call that names the method of the model that is asked."""
+
 
 class Batch(Struct, frozen=True):
     """Rows for one call of a model. Immutable.

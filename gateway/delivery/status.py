@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from gateway.serving.loader import Form
 from registry.fleet import SERVING, WorkerRow
 from registry.ledger import RouteStatus
 from registry.route import Route
@@ -38,7 +39,11 @@ class SwitchReport(Struct, frozen=True):
 
 
 class RouteReport(Struct, frozen=True):
-    """What is wanted of a model's route, what is committed, and what each worker serves."""
+    """What is wanted of a model's route, what is committed, and what each worker serves.
+
+    ``engines`` tells by version what answers on the host that was asked: the engine made of the
+    model, or its runner and why.
+    """
 
     model: str
     epoch: int
@@ -48,6 +53,7 @@ class RouteReport(Struct, frozen=True):
     refused: dict[int, str]
     switch: SwitchReport | None
     workers: list[WorkerReport]
+    engines: dict[int, Form] = {}
 
 
 def describe(status: RouteStatus, is_live: Callable[[WorkerRow], bool]) -> RouteReport:

@@ -3,17 +3,15 @@
 All workers of a host share it. Called in a load thread; next hop: ``runner``.
 """
 
-import fcntl
 import os
 import shutil
 import stat
-import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from gateway.serving.failure import LoadCancelled, LoadFailed
+from gateway.serving.file_lock import hold_lock
 from gateway.serving.progress import Progress
 from gateway.serving.states import State
 from registry.digest import Manifest, digest, find_difference, hash_folder
@@ -23,7 +21,6 @@ from tracking.wire import FileInfo
 
 _READ_ONLY_FILE = 0o444
 _READ_ONLY_FOLDER = 0o555
-_LOCK_RETRY_S = 0.02
 
 
 class ArtifactSource(Protocol):
@@ -70,7 +67,7 @@ class Cache:
         progress.enter(State.FETCHING)
         folder = self._root / _check_digest(record.key)
         try:
-            with _locked(self._root / f"{folder.name}.lock", progress):
+            with hold_lock(self._root / f"{folder.name}.lock", progress):
                 if not self._is_intact(folder, record.key, progress):
                     self._refetch(folder, record, progress)
         except OSError as error:
@@ -158,24 +155,6 @@ def _check_inside(path: str) -> str:
     if not parts or path.startswith("/") or ".." in parts or "\0" in path:
         raise LoadFailed(f"It names the file {path!r}, outside its folder.", is_transient=False)
     return path
-
-
-@contextmanager
-def _locked(path: Path, progress: Progress) -> Iterator[None]:
-    """Hold a file's lock: one download of a version on a host at a time."""
-    with path.open("a") as file:
-        while not _try_lock(file.fileno()):
-            progress.check()
-            time.sleep(_LOCK_RETRY_S)
-        yield
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _seal(folder: Path) -> None:

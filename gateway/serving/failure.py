@@ -36,6 +36,10 @@ class LoadFailed(ModelNotReady):
         self.is_transient = is_transient
 
 
+class ConversionFailed(LoadFailed):
+    """A version was loaded and proved, and its process ended while an engine was made of it."""
+
+
 class LoadCancelled(ModelNotReady):
     """A load was called off because nothing asks for the version any more."""
 

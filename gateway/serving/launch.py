@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.serving import messages
-from gateway.serving.failure import LoadFailed
+from gateway.serving.failure import ConversionFailed, LoadFailed
 from gateway.serving.frames import Assembler, Frame, FrameError
 from gateway.serving.output import Output
 from gateway.serving.progress import Progress
@@ -50,6 +50,7 @@ class RunnerLimits(Struct, frozen=True):
         max_waiting: Cap on the requests that wait for one runner.
         warm_calls: How often the input example is answered before READY.
         max_frame_bytes: The largest body of a call or an answer.
+        convert_timeout_s: For making an engine of a model that is loaded; then it has none.
         threads: For the numeric libraries in the process.
     """
 
@@ -59,6 +60,7 @@ class RunnerLimits(Struct, frozen=True):
     max_waiting: int = 1000
     warm_calls: int = 20
     max_frame_bytes: int = 256 << 20
+    convert_timeout_s: float = 30.0
     threads: int = 1
 
 
@@ -117,39 +119,72 @@ class Child:
         return self.reap()
 
 
-def launch(folder: Path, limits: RunnerLimits, scratch_root: Path) -> Child:
+def launch(
+    folder: Path, limits: RunnerLimits, scratch_root: Path, *, engine_folder: Path | None = None
+) -> Child:
     """Start the process of a runner; it begins to load the folder at once.
+
+    Args:
+        folder: The model's.
+        limits: What it may take.
+        scratch_root: Where it gets its working folder.
+        engine_folder: Where it leaves an engine made of the model; none when none is wanted.
 
     Raises:
         LoadFailed: The host has no process, descriptor or space left for it.
     """
     try:
-        return _launch(folder, limits, scratch_root)
+        return _launch(folder, limits, scratch_root, engine_folder)
     except OSError as error:
         reason = f"No process could be started for the model: {error.strerror}."
         raise LoadFailed(reason, is_transient=True) from error
 
 
-def await_ready(child: Child, timeout_s: float, progress: Progress) -> messages.Ready:
+def await_ready(child: Child, limits: RunnerLimits, progress: Progress) -> messages.Ready:
     """Wait until the model is loaded and proved.
 
     Raises:
+        ConversionFailed: It was, and the process ended, or took too long, over making an engine.
         LoadFailed: It cannot be loaded, it took too long, or its process ended.
         LoadCancelled: The load was called off.
     """
-    deadline_s = time.monotonic() + timeout_s
-    assembler = Assembler(0)
+    wait = _Wait(limits)
+    try:
+        return _await_ready(child, wait, progress)
+    except LoadFailed as error:
+        if not wait.is_converting:
+            raise
+        raise ConversionFailed(error.reason, is_transient=error.is_transient) from error
+
+
+class _Wait:
+    """How long a load may take, and whether it has come to its last part."""
+
+    def __init__(self, limits: RunnerLimits) -> None:
+        self._convert_timeout_s = limits.convert_timeout_s
+        self.timeout_s = limits.load_timeout_s
+        self.deadline_s = time.monotonic() + limits.load_timeout_s
+        self.is_converting = False
+        self.assembler = Assembler(0)
+
+    def convert(self) -> None:
+        self.is_converting = True
+        self.timeout_s = self._convert_timeout_s
+        self.deadline_s = time.monotonic() + self._convert_timeout_s
+
+
+def _await_ready(child: Child, wait: _Wait, progress: Progress) -> messages.Ready:
     with selectors.DefaultSelector() as selector:
         selector.register(child.end, selectors.EVENT_READ)
         selector.register(child.output.descriptor, selectors.EVENT_READ)
-        while time.monotonic() < deadline_s:
+        while time.monotonic() < wait.deadline_s:
             progress.check()
             for key, _ in selector.select(_CHECK_EVERY_S):
                 if key.fileobj is not child.end:
                     _read_output(child, selector)
-                elif ready := _hear(child, assembler, progress):
+                elif ready := _hear(child, wait, progress):
                     return ready
-    reason = f"The model was not ready after {timeout_s:g} s; its process was killed."
+    reason = f"The model was not ready after {wait.timeout_s:g} s; its process was killed."
     raise LoadFailed(reason, is_transient=True)
 
 
@@ -162,7 +197,9 @@ def describe_end(code: int) -> str:
     return f"was killed by signal {-code}"
 
 
-def _launch(folder: Path, limits: RunnerLimits, scratch_root: Path) -> Child:
+def _launch(
+    folder: Path, limits: RunnerLimits, scratch_root: Path, engine_folder: Path | None
+) -> Child:
     with ExitStack() as ours, ExitStack() as theirs:
         scratch = Path(tempfile.mkdtemp(prefix="runner-", dir=scratch_root))
         ours.callback(shutil.rmtree, scratch, ignore_errors=True)
@@ -177,6 +214,7 @@ def _launch(folder: Path, limits: RunnerLimits, scratch_root: Path) -> Child:
             folder=str(folder.resolve()),
             warm_calls=limits.warm_calls,
             max_frame_bytes=limits.max_frame_bytes,
+            engine_folder=None if engine_folder is None else str(engine_folder.resolve()),
         )
         process = _spawn(order, output_write, _environment(scratch, limits.threads))
         ours.pop_all()
@@ -228,7 +266,7 @@ def _read_output(child: Child, selector: selectors.BaseSelector) -> None:
         selector.unregister(child.output.descriptor)
 
 
-def _hear(child: Child, assembler: Assembler, progress: Progress) -> messages.Ready | None:
+def _hear(child: Child, wait: _Wait, progress: Progress) -> messages.Ready | None:
     try:
         piece = child.end.recv(_PIECE_BYTES)
     except ConnectionError:
@@ -236,8 +274,8 @@ def _hear(child: Child, assembler: Assembler, progress: Progress) -> messages.Re
     if not piece:
         raise _explain_end(child)
     try:
-        for frame in assembler.feed(piece):
-            if ready := _understand(frame, progress):
+        for frame in wait.assembler.feed(piece):
+            if ready := _understand(frame, wait, progress):
                 return ready
     except FrameError as error:
         reason = "The model's process sent something that is no message; it was killed."
@@ -245,7 +283,7 @@ def _hear(child: Child, assembler: Assembler, progress: Progress) -> messages.Re
     return None
 
 
-def _understand(frame: Frame, progress: Progress) -> messages.Ready | None:
+def _understand(frame: Frame, wait: _Wait, progress: Progress) -> messages.Ready | None:
     match messages.decode_from_runner(frame):
         case messages.Ready() as ready:
             return ready
@@ -253,6 +291,9 @@ def _understand(frame: Frame, progress: Progress) -> messages.Ready | None:
             raise LoadFailed(messages.tidy(reason), is_transient=is_transient)
         case messages.Phase(state=state) if state in (State.WARMING, State.TESTING):
             progress.enter(State(state))
+            return None
+        case messages.Converting():
+            wait.convert()
             return None
         case messages.Phase() | messages.Answer() | messages.Failed():
             raise FrameError("Not a message of a load.")

@@ -1,18 +1,31 @@
 """From a version's record to a Servable. Called by ``manager`` in its load thread.
 
-Every load goes through here: fetch, verify, load in a process, warm up, test.
+Every load goes through here: fetch, verify, load in a process, warm up, test, make an engine; or,
+where that was done on this host before, take the engine.
 """
 
+import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from msgspec import Struct
+
 from gateway.serving.cache import Cache
+from gateway.serving.engine_servable import EngineServable
+from gateway.serving.engines.store import EngineStore, Kept
+from gateway.serving.failure import ConversionFailed, name_version
+from gateway.serving.gathering import Gathering, Limits, measure
 from gateway.serving.launch import RunnerLimits
+from gateway.serving.lazy_runner import LazyRunner
 from gateway.serving.progress import Progress
 from gateway.serving.runner import Runner, start_runner
 from gateway.serving.servable import Servable
+from gateway.serving.states import State
 from registry.route import VersionRecord
+
+_LOG = logging.getLogger("stagedoor.serving")
 
 
 class Loaded(Servable, Protocol):
@@ -34,33 +47,138 @@ class Load(Protocol):
         """
 
 
+class Form(Struct, frozen=True):
+    """In which form a version answers here.
+
+    Args:
+        engine: What its engine was made from; empty when its runner answers.
+        why_not: Why it has no engine; empty when it has one.
+    """
+
+    engine: str
+    why_not: str
+
+
 class Loader:
-    """Loads versions into runners. Safe from any thread.
+    """Loads versions into engines, and into runners where there is none. Safe from any thread.
 
     Args:
         cache: Where their files are on this host.
         limits: What one runner may take.
         scratch_root: Where runners get their working folders; made when it is missing.
+        engines: Where engines are on this host; none when none are wanted.
     """
 
-    def __init__(self, cache: Cache, limits: RunnerLimits, scratch_root: Path) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        limits: RunnerLimits,
+        scratch_root: Path,
+        *,
+        engines: EngineStore | None = None,
+    ) -> None:
         self._cache = cache
         self._limits = limits
         self._scratch_root = scratch_root
+        self._engines = engines
+        self._forms: dict[str, Form] = {}
         scratch_root.mkdir(parents=True, exist_ok=True)
 
-    def __call__(self, record: VersionRecord, progress: Progress) -> Runner:
-        """Fetch, verify, load, warm up and test a version.
+    def __call__(self, record: VersionRecord, progress: Progress) -> Loaded:
+        """Fetch and verify a version, and load, warm up and test it, or take its engine.
 
         Raises:
             LoadFailed: One of them failed.
             LoadCancelled: The load was called off.
         """
         folder = self._cache.fetch(record, progress)
+        if self._engines is None:
+            return self._start(record, folder, progress)
+        try:
+            return self._load(record, folder, progress, self._engines)
+        except OSError as error:
+            _LOG.warning("no engine can be kept on this host: %s", error.strerror or error)
+            return self._start(record, folder, progress)
+
+    def form(self, digest: str) -> Form | None:
+        """Return in which form a version was loaded last; ``None`` if it never was."""
+        return self._forms.get(digest)
+
+    def _load(
+        self, record: VersionRecord, folder: Path, progress: Progress, engines: EngineStore
+    ) -> Loaded:
+        digest = record.key.digest
+        kept = engines.find(digest)
+        if kept is not None:
+            return self._use(record, folder, kept, progress)
+        with engines.claimed(digest, progress) as room:
+            kept = engines.find(digest)
+            if kept is None:
+                return self._convert(record, folder, room, progress)
+        return self._use(record, folder, kept, progress)
+
+    def _convert(
+        self, record: VersionRecord, folder: Path, room: Path, progress: Progress
+    ) -> Loaded:
+        """Load a version, and have its process make an engine."""
+        engines, digest = self._engines, record.key.digest
+        if engines is None:
+            return self._start(record, folder, progress)
+        try:
+            runner = self._start(record, folder, progress, engine_folder=room)
+        except ConversionFailed as error:
+            kept = engines.keep_failure(digest, f"Making an engine of it failed: {error.reason}")
+            return self._use(record, folder, kept, progress)
+        try:
+            kept = engines.keep(digest, runner.ready)
+        except OSError:
+            runner.close()
+            raise
+        if kept.engine is None:
+            self._note(record, kept)
+            return runner
+        runner.close()
+        return self._use(record, folder, kept, progress)
+
+    def _use(self, record: VersionRecord, folder: Path, kept: Kept, progress: Progress) -> Loaded:
+        """Answer by the engine that is there, or by a runner if there is none."""
+        self._note(record, kept)
+        if kept.engine is None:
+            return self._start(record, folder, progress)
+        progress.enter(State.LOADING)
+        limits = Limits(self._limits.max_batch_rows, self._limits.max_waiting)
+        return EngineServable(
+            record.key,
+            kept.verdict,
+            kept.engine,
+            gathering=Gathering(kept.engine, measure(kept.engine), limits),
+            runner=LazyRunner(partial(self._start_again, record)),
+        )
+
+    def _note(self, record: VersionRecord, kept: Kept) -> None:
+        engine = "" if kept.engine is None else kept.engine.description.kind
+        self._forms[record.key.digest] = Form(engine, kept.verdict.why)
+        if engine:
+            _LOG.info("%s answers by the engine of %s", name_version(record.key), engine)
+        else:
+            _LOG.info("%s has no engine: %s", name_version(record.key), kept.verdict.why)
+
+    def _start_again(self, record: VersionRecord, progress: Progress) -> Runner:
+        return self._start(record, self._cache.fetch(record, progress), progress)
+
+    def _start(
+        self,
+        record: VersionRecord,
+        folder: Path,
+        progress: Progress,
+        *,
+        engine_folder: Path | None = None,
+    ) -> Runner:
         return start_runner(
             record.key,
             folder,
             limits=self._limits,
             scratch_root=self._scratch_root,
             progress=progress,
+            engine_folder=engine_folder,
         )

@@ -34,6 +34,7 @@ class Order(Struct, frozen=True):
         folder: The model's.
         warm_calls: How often the input example is answered before READY.
         max_frame_bytes: The largest body of a frame, either way.
+        engine_folder: Where an engine made of the model goes; none when none is wanted.
     """
 
     channel: int
@@ -41,6 +42,7 @@ class Order(Struct, frozen=True):
     folder: str
     warm_calls: int
     max_frame_bytes: int
+    engine_folder: str | None = None
 
 
 class ArrayHead(Struct, frozen=True, array_like=True):
@@ -73,6 +75,10 @@ class Phase(Struct, frozen=True, tag="phase"):
     state: str
 
 
+class Converting(Struct, frozen=True, tag="converting"):
+    """The runner has proved the model and begins to make an engine of it."""
+
+
 class Ready(Struct, frozen=True, tag="ready"):
     """The runner has loaded and proved the model.
 
@@ -80,11 +86,13 @@ class Ready(Struct, frozen=True, tag="ready"):
         signature: The model's, or none.
         flavor: How it was loaded.
         warm_calls: How often its input example was answered; 0 without an example.
+        engine_why: Why no engine was made, where one was wanted; empty when it was made.
     """
 
     signature: Signature | None
     flavor: str
     warm_calls: int
+    engine_why: str = ""
 
 
 class Refused(Struct, frozen=True, tag="refused"):
@@ -119,7 +127,7 @@ class Failed(Struct, frozen=True, tag="failed"):
 
 _Message = TypeVar("_Message")
 
-FromRunner = Phase | Ready | Refused | Answer | Failed
+FromRunner = Phase | Converting | Ready | Refused | Answer | Failed
 
 _from_runner: msgspec.msgpack.Decoder[FromRunner] = msgspec.msgpack.Decoder(FromRunner)
 _to_runner = msgspec.msgpack.Decoder(Predict)

@@ -62,17 +62,27 @@ def start_runner(
     limits: RunnerLimits,
     scratch_root: Path,
     progress: Progress,
+    engine_folder: Path | None = None,
 ) -> "Runner":
     """Start a process that loads and proves a model; return when it is ready. Blocking.
 
+    Args:
+        key: The version.
+        folder: Its files.
+        limits: What the process may take.
+        scratch_root: Where it gets its working folder.
+        progress: Told of states; calls the load off.
+        engine_folder: Where an engine made of the model goes; none when none is wanted.
+
     Raises:
+        ConversionFailed: The process ended while it made an engine; without one it may load.
         LoadFailed: The model cannot be loaded, or was not ready in time; nothing is left behind.
         LoadCancelled: The load was called off.
     """
     progress.enter(State.LOADING)
-    child = launch(folder, limits, scratch_root)
+    child = launch(folder, limits, scratch_root, engine_folder=engine_folder)
     try:
-        ready = await_ready(child, limits.load_timeout_s, progress)
+        ready = await_ready(child, limits, progress)
     except BaseException:
         child.end_now()
         child.end.close()
@@ -101,6 +111,7 @@ class Runner(asyncio.Protocol):
         self.signature = ready.signature
         self.flavor = ready.flavor
         self.warm_calls = ready.warm_calls
+        self.ready = ready
         self.pid = child.process.pid
         self._child = child
         self._limits = limits

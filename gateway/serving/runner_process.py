@@ -16,6 +16,7 @@ import msgspec
 
 from gateway.serving import messages
 from gateway.serving.confinement import confine
+from gateway.serving.engines.proof import make_engine
 from gateway.serving.frames import Assembler, Frame, FrameError
 from gateway.serving.states import State
 from gateway.serving.warmup import warm_up
@@ -67,12 +68,21 @@ def _load(channel: _Channel, order: messages.Order) -> LoadedModel | None:
     try:
         model = load_folder(Path(order.folder))
         warm_calls = warm_up(model, calls=order.warm_calls, enter=channel.enter)
-        channel.send(messages.Ready(model.signature, model.flavor, warm_calls))
+        why = _convert(channel, model, order)
+        channel.send(messages.Ready(model.signature, model.flavor, warm_calls, why))
     except BaseException as error:  # noqa: BLE001  a model may raise anything, SystemExit too
         traceback.print_exc()
         channel.send(messages.Refused(_describe(error), _is_transient(error)))
         return None
     return model
+
+
+def _convert(channel: _Channel, model: LoadedModel, order: messages.Order) -> str:
+    """Make an engine of the model, if one is wanted; return why there is none."""
+    if order.engine_folder is None:
+        return ""
+    channel.send(messages.Converting())
+    return make_engine(model, Path(order.engine_folder))
 
 
 def _answer(channel: _Channel, model: LoadedModel, frame: Frame) -> None:

@@ -4,7 +4,10 @@ Thin: decode, one call of ``delivery.promoter``, return. Handlers run in the thr
 caller may wait for all workers.
 """
 
+from collections.abc import Callable
+
 from litestar import delete, get, post, put
+from msgspec.structs import replace
 
 from gateway.auth.policy import Permission
 from gateway.delivery.promoter import (
@@ -16,6 +19,10 @@ from gateway.delivery.promoter import (
     TrafficRequest,
 )
 from gateway.delivery.status import RouteReport
+from gateway.serving.loader import Form
+
+Forms = Callable[[str], dict[int, Form]]
+"""In which form each version of a model answers here."""
 
 _MODEL = "/admin/models/{name:str}"
 _READ = {"permission": Permission.READ}
@@ -23,9 +30,9 @@ _PROMOTE = {"permission": Permission.PROMOTE}
 
 
 @get(_MODEL, sync_to_thread=True, opt=_READ)
-def model_status(name: str, delivery: Promoter) -> RouteReport:
+def model_status(name: str, delivery: Promoter, forms: Forms) -> RouteReport:
     """Show what is wanted of a model's route, what is committed, and what each worker serves."""
-    return delivery.status(name)
+    return replace(delivery.status(name), engines=forms(name))
 
 
 @post(f"{_MODEL}/promote", status_code=200, sync_to_thread=True, opt=_PROMOTE)

@@ -1,0 +1,75 @@
+"""A version that answers inside the worker, by its engine: a Servable.
+
+Calls that the engine does not cover go to the model's own process. On the event loop; next hops:
+``gathering`` for the engine, ``lazy_runner`` for the rest.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gateway.serving.engines.engine import Engine, refusal
+from gateway.serving.engines.refusal import Refused
+from gateway.serving.engines.store import Verdict
+from gateway.serving.gathering import Gathering
+from gateway.serving.lazy_runner import LazyRunner
+from registry.route import VersionKey
+from registry.tensors import PREDICT_METHOD, Batch, Prediction
+
+
+class EngineServable:
+    """Event loop only, but for ``close``. It does not die.
+
+    Args:
+        key: The version.
+        verdict: What its process told of the model when the engine was made.
+        engine: Answers.
+        gathering: Who waits for it.
+        runner: Answers the rest.
+    """
+
+    def __init__(
+        self,
+        key: VersionKey,
+        verdict: Verdict,
+        engine: Engine,
+        *,
+        gathering: Gathering,
+        runner: LazyRunner,
+    ) -> None:
+        self.key = key
+        self.signature = verdict.signature
+        self.flavor = verdict.flavor
+        self.warm_calls = verdict.warm_calls
+        self.runner = runner
+        self._engine = engine
+        self._default_method = engine.default_method
+        self._gathering = gathering
+
+    async def attach(self, on_death: Callable[[str], None]) -> None:
+        """Begin to answer; nothing of it can die."""
+
+    async def predict(self, batch: Batch, params: Mapping[str, Any]) -> Prediction:
+        """Answer one request's rows.
+
+        Raises:
+            ModelFailed: The model raises on these rows.
+            Unavailable: Too many requests wait for this model.
+            StagedoorError: As its runner answers, where the engine does not.
+        """
+        method = params.get(PREDICT_METHOD) if params else None
+        if method is None:
+            method = self._default_method
+        elif type(method) is not str or not self._engine.takes(method):
+            return await self.runner.predict(batch, params)
+        try:
+            rows = self._engine.arrange(batch)
+        except Refused as error:
+            raise refusal(error, method, batch.rows) from None
+        if rows is None:
+            return await self.runner.predict(batch, params)
+        return await self._gathering.ask(rows, method)
+
+    def close(self) -> None:
+        """Free everything. Safe from any thread."""
+        self._gathering.close()
+        self.runner.close()

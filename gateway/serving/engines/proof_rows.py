@@ -1,0 +1,144 @@
+"""The rows on which an engine has to answer as its model does. Pure, but for a fixed seed."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gateway.serving.engines.conversion import Draft
+from gateway.serving.engines.description import Trees
+from gateway.serving.engines.walk import COLUMN_BITS
+from registry.signature import ColumnSpec, Signature
+
+_SEED = 20_261_124
+_AROUND = 160
+_AT_THRESHOLDS = 240
+_ODD = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1e300, -1e300, 1e38, 3.5e38, 1e-300, 1e16, 0.1)
+_COLUMN_DTYPES = {"integer": "<i4", "long": "<i8", "float": "<f4", "double": "<f8"}
+_TAKEN = ("<f8", "<f4", "<i8", "<i4")
+
+
+def proof_rows(
+    draft: Draft, example: NDArray[Any] | None, signature: Signature | None
+) -> Iterator[NDArray[Any]]:
+    """Yield matrices, each to be answered in one call.
+
+    Args:
+        draft: What is to be proved; trees tell their thresholds.
+        example: The rows that the model was saved with, or none.
+        signature: Tells in which type rows come.
+    """
+    chance = np.random.default_rng(_SEED)
+    seeds = _seeds(draft, example, chance)
+    for rows in (_around(seeds, chance), _at_thresholds(seeds, draft, chance)):
+        for dtype in _dtypes(signature):
+            yield from _in_pieces(_cast(rows, np.dtype(dtype)))
+    yield from _odd_rows(seeds, chance)
+    yield np.zeros((1, draft.width + 1))
+    yield np.zeros((1, draft.width - 1)) if draft.width > 1 else np.zeros((2, 3))
+    yield np.zeros(draft.width)
+    yield np.zeros((1, 2, draft.width))
+
+
+def _seeds(
+    draft: Draft, example: NDArray[Any] | None, chance: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return rows to start from: the example, or numbers about as large as the thresholds."""
+    if example is not None and example.ndim == 2 and example.shape[1] == draft.width:  # noqa: PLR2004
+        return np.nan_to_num(example.astype(np.float64)[:64], posinf=0.0, neginf=0.0)
+    rows: NDArray[np.float64] = chance.normal(size=(16, draft.width))
+    for column, thresholds in _thresholds(draft).items():
+        rows[:, column] = chance.choice(thresholds, 16)
+    return rows
+
+
+def _around(seeds: NDArray[np.float64], chance: np.random.Generator) -> NDArray[np.float64]:
+    """Shake rows, a little and a lot."""
+    rows = seeds[chance.integers(len(seeds), size=_AROUND)]
+    scale = np.maximum(seeds.std(axis=0), np.abs(seeds).mean(axis=0) / 4 + 1e-3)
+    widths = 10.0 ** chance.integers(-6, 2, size=(_AROUND, 1))
+    shaken: NDArray[np.float64] = rows + chance.normal(size=rows.shape) * scale * widths
+    return np.concatenate([seeds, shaken])
+
+
+def _at_thresholds(
+    seeds: NDArray[np.float64], draft: Draft, chance: np.random.Generator
+) -> NDArray[np.float64]:
+    """Put values on thresholds and one step beside them, in both precisions."""
+    cuts = _thresholds(draft)
+    rows = seeds[chance.integers(len(seeds), size=_AT_THRESHOLDS)].copy()
+    if not cuts:
+        rows *= chance.choice([1e-8, 1e-3, 1.0, 1e3, 1e8], size=(len(rows), 1))
+        return rows
+    for row in rows:
+        for column, thresholds in cuts.items():
+            if chance.random() < 0.7:  # noqa: PLR2004 - most columns of most rows
+                row[column] = _beside(float(chance.choice(thresholds)), int(chance.integers(5)))
+    return rows
+
+
+def _beside(value: float, way: int) -> float:
+    narrow = np.float32(value)
+    ways = (
+        value,
+        np.nextafter(value, np.inf),
+        np.nextafter(value, -np.inf),
+        float(np.nextafter(narrow, np.float32(np.inf))),
+        float(narrow),
+    )
+    return float(ways[way])
+
+
+def _odd_rows(
+    seeds: NDArray[np.float64], chance: np.random.Generator
+) -> Iterator[NDArray[np.float64]]:
+    """Yield rows alone that hold one odd value, or nothing else."""
+    width = seeds.shape[1]
+    for value in _ODD:
+        one = seeds[:1].copy()
+        one[0, chance.integers(width)] = value
+        yield one
+        yield np.full((1, width), value)
+    mixed = seeds[chance.integers(len(seeds), size=40)].copy()
+    mixed[chance.random(mixed.shape) < 0.2] = np.nan  # noqa: PLR2004 - a fifth is missing
+    yield mixed
+
+
+def _in_pieces(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield some rows alone, some together, and then all: engines differ by how many come."""
+    yield from (rows[at : at + 1] for at in range(4))
+    yield rows[4:9]
+    yield rows[9:41]
+    yield rows
+
+
+def _cast(rows: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
+    if dtype.kind == "i":
+        limit = np.iinfo(dtype).max // 2
+        return np.clip(np.nan_to_num(rows), -limit, limit).round().astype(dtype)
+    with np.errstate(over="ignore"):
+        return rows.astype(dtype)
+
+
+def _dtypes(signature: Signature | None) -> Sequence[str]:
+    """Return float64, and what the signature says besides."""
+    told = () if signature is None else signature.inputs
+    names = (
+        _COLUMN_DTYPES.get(spec.type, "")
+        if isinstance(spec, ColumnSpec)
+        else np.dtype(spec.dtype).str
+        for spec in told
+    )
+    return tuple(dict.fromkeys(["<f8", *(name for name in names if name in _TAKEN)]))
+
+
+def _thresholds(draft: Draft) -> dict[int, NDArray[np.float64]]:
+    """Return the finite thresholds of each column, where rows reach the trees unchanged."""
+    if len(draft.steps) > 1 or not isinstance(draft.steps[0], Trees):
+        return {}
+    nodes, thresholds = draft.arrays["0.nodes"], draft.arrays["0.thresholds"]
+    kept = np.isfinite(thresholds)
+    columns = nodes[kept] & ((1 << COLUMN_BITS) - 1)
+    values = thresholds[kept]
+    return {int(column): values[columns == column] for column in np.unique(columns)}

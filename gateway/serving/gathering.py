@@ -1,0 +1,233 @@
+"""Which waiting rows an engine answers together. No timers: who is there goes. Event loop only.
+
+Cheap calls are made on the loop: all rows that came in one turn of it go in one call. Dear ones go
+to a thread, one call at a time, and what comes while one runs goes together in the next.
+"""
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from gateway.serving.engines.engine import Engine, refusal, to_prediction
+from gateway.serving.engines.refusal import Refused
+from registry.tensors import Prediction
+from tracking.errors import ModelFailed, StagedoorError, Unavailable
+
+_LOG = logging.getLogger("stagedoor.serving")
+
+DEAR_S = 1e-3
+"""A request that takes longer than this is not answered on the event loop."""
+
+_TURN_S = 2e-3
+"""The event loop is not held for longer than this by one call."""
+
+_TIMED_ROWS = (1, 128)
+_TIMED_CALLS = 3
+
+
+class Cost(Struct, frozen=True):
+    """What a call takes.
+
+    Args:
+        call_s: Whatever comes.
+        row_s: For each row.
+    """
+
+    call_s: float
+    row_s: float
+
+    def of(self, rows: int) -> float:
+        """Return the seconds that a call with so many rows takes."""
+        return self.call_s + self.row_s * rows
+
+
+class Limits(Struct, frozen=True):
+    """What may wait, and go together.
+
+    Args:
+        max_rows: Of one call; one request goes even when it is alone above it.
+        max_waiting: Requests that wait for the thread.
+    """
+
+    max_rows: int
+    max_waiting: int
+
+
+class _Ask(Struct, eq=False, gc=False):
+    rows: NDArray[Any]
+    method: str
+    answer: asyncio.Future[Prediction]
+
+
+class Gathering:
+    """Those who wait for one engine. Event loop only, but for ``close``.
+
+    Args:
+        engine: Answers.
+        cost: What its calls take here.
+        limits: What may wait, and go together.
+    """
+
+    def __init__(self, engine: Engine, cost: Cost, limits: Limits) -> None:
+        self._engine = engine
+        self._limits = limits
+        self._dear_rows = _rows_within(cost, DEAR_S)
+        self._turn_rows = min(_rows_within(cost, _TURN_S), limits.max_rows)
+        self._waiting: list[_Ask] = []
+        self._dear: list[_Ask] = []
+        self._thread: ThreadPoolExecutor | None = None
+        self._is_busy = False
+
+    def ask(self, rows: NDArray[Any], method: str) -> "asyncio.Future[Prediction]":
+        """Take in one request's rows; the future ends with their answer.
+
+        Raises:
+            Unavailable: Too many wait.
+        """
+        loop = asyncio.get_running_loop()
+        ask = _Ask(rows, method, loop.create_future())
+        if len(rows) > self._dear_rows:
+            self._add_dear(ask)
+            return ask.answer
+        if not self._waiting:
+            loop.call_soon(self._turn)
+        self._waiting.append(ask)
+        return ask.answer
+
+    def close(self) -> None:
+        """End the thread, if there is one. Safe from any thread."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
+
+    def _turn(self) -> None:
+        """Answer who waits; if that takes long, let others have a turn in between."""
+        asks, self._waiting = _split(self._waiting, self._turn_rows)
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._turn)
+        _settle(asks, _answer(self._engine, asks))
+
+    def _add_dear(self, ask: _Ask) -> None:
+        if len(self._dear) >= self._limits.max_waiting:
+            message = f"{len(self._dear)} large requests wait for this model: try again shortly."
+            raise Unavailable(message)
+        self._dear.append(ask)
+        self._send_dear()
+
+    def _send_dear(self) -> None:
+        """Give the thread its next call, unless it has one or nobody waits."""
+        if self._is_busy:
+            return
+        asks, self._dear = _split(self._dear, self._limits.max_rows)
+        if not asks:
+            return
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._is_busy = True
+        loop = asyncio.get_running_loop()
+        call = loop.run_in_executor(self._thread, _answer, self._engine, asks)
+        call.add_done_callback(lambda done: self._receive(asks, done))
+
+    def _receive(self, asks: list[_Ask], call: "asyncio.Future[list[_Outcome]]") -> None:
+        self._is_busy = False
+        if call.cancelled() or call.exception() is not None:
+            _settle(asks, [Unavailable("The worker is stopping.")] * len(asks))
+        else:
+            _settle(asks, call.result())
+        self._send_dear()
+
+
+def measure(engine: Engine) -> Cost:
+    """Find out what calls of an engine take here, by a few of them. Takes some milliseconds."""
+    few, many = (_least_s(engine, rows) for rows in _TIMED_ROWS)
+    row_s = max(0.0, many - few) / (_TIMED_ROWS[1] - _TIMED_ROWS[0])
+    return Cost(call_s=few, row_s=row_s)
+
+
+def _least_s(engine: Engine, rows: int) -> float:
+    """Return the least time of a few calls: what else the machine does only adds to it."""
+    cells = np.zeros((rows, engine.description.width))
+    times_s = []
+    for _ in range(_TIMED_CALLS):
+        started_s = time.perf_counter()
+        with suppress(Refused):
+            engine.answer(cells, engine.default_method)
+        times_s.append(time.perf_counter() - started_s)
+    return min(times_s)
+
+
+def _rows_within(cost: Cost, seconds: float) -> int:
+    """Return how many rows fit in that time; always one, which is answered somehow."""
+    if cost.row_s <= 0:
+        return sys.maxsize
+    return max(1, int((seconds - cost.call_s) / cost.row_s))
+
+
+def _split(asks: list[_Ask], max_rows: int) -> tuple[list[_Ask], list[_Ask]]:
+    """Part those who go now from those who go later: the first, and all that fit it."""
+    if len(asks) <= 1:
+        return asks, []
+    first, total = asks[0], 0
+    going: list[_Ask] = []
+    staying: list[_Ask] = []
+    for ask in asks:
+        if ask.answer.done():
+            continue
+        fits = ask.method == first.method and ask.rows.dtype == first.rows.dtype
+        if not going or (fits and total + len(ask.rows) <= max_rows):
+            first = going[0] if going else ask
+            going.append(ask)
+            total += len(ask.rows)
+        else:
+            staying.append(ask)
+    return going, staying
+
+
+_Outcome = Prediction | StagedoorError
+
+
+def _answer(engine: Engine, asks: Sequence[_Ask]) -> list[_Outcome]:
+    """Answer all in one call; if the model would refuse that, find out whom it refuses."""
+    try:
+        if len(asks) == 1:
+            return [to_prediction(engine.answer(asks[0].rows, asks[0].method))]
+        rows = np.concatenate([ask.rows for ask in asks])
+        return _part(engine.answer(rows, asks[0].method), asks)
+    except Refused as error:
+        if len(asks) == 1:
+            return [refusal(error, asks[0].method, len(asks[0].rows))]
+        middle = len(asks) // 2
+        return _answer(engine, asks[:middle]) + _answer(engine, asks[middle:])
+    except Exception:  # noqa: BLE001 - a bad engine harms no other request
+        _LOG.exception("an engine failed on rows that its model may answer")
+        reason = f"The engine of {engine.description.kind} failed on these rows."
+        return [ModelFailed(reason) for _ in asks]
+
+
+def _part(answer: NDArray[Any], asks: Sequence[_Ask]) -> list[_Outcome]:
+    """Give each request its rows of the answer."""
+    pieces: list[_Outcome] = []
+    start = 0
+    for ask in asks:
+        end = start + len(ask.rows)
+        pieces.append(to_prediction(answer[start:end]))
+        start = end
+    return pieces
+
+
+def _settle(asks: Sequence[_Ask], outcomes: Sequence[_Outcome]) -> None:
+    for ask, outcome in zip(asks, outcomes, strict=True):
+        if ask.answer.done():
+            continue
+        if isinstance(outcome, StagedoorError):
+            ask.answer.set_exception(outcome)
+        else:
+            ask.answer.set_result(outcome)
