@@ -110,11 +110,13 @@ class Loader:
         digest = record.key.digest
         kept = engines.find(digest)
         if kept is not None:
+            progress.enter(State.LOADING)
             return self._use(record, folder, kept, progress)
         with engines.claimed(digest, progress) as room:
             kept = engines.find(digest)
             if kept is None:
                 return self._convert(record, folder, room, progress)
+        progress.enter(State.LOADING)
         return self._use(record, folder, kept, progress)
 
     def _convert(
@@ -145,7 +147,6 @@ class Loader:
         self._note(record, kept)
         if kept.engine is None:
             return self._start(record, folder, progress)
-        progress.enter(State.LOADING)
         limits = Limits(self._limits.max_batch_rows, self._limits.max_waiting)
         return EngineServable(
             record.key,

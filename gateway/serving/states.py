@@ -51,7 +51,8 @@ _MOVES: dict[State, frozenset[State]] = {
     # Without an input example there is nothing to warm up or test with.
     State.LOADING: frozenset({State.WARMING, State.STANDBY, State.FAILED, State.ABSENT}),
     State.WARMING: frozenset({State.TESTING, State.FAILED, State.ABSENT}),
-    State.TESTING: frozenset({State.STANDBY, State.FAILED, State.ABSENT}),
+    # A process that died over making an engine is followed by one that makes none.
+    State.TESTING: frozenset({State.STANDBY, State.LOADING, State.FAILED, State.ABSENT}),
     State.STANDBY: frozenset({State.ACTIVE, State.DRAINING, State.FAILED}),
     State.ACTIVE: frozenset({State.STANDBY, State.DRAINING, State.FAILED}),
     State.DRAINING: frozenset({State.ACTIVE, State.STANDBY, State.UNLOADING}),

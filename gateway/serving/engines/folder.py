@@ -67,9 +67,14 @@ def hash_files(folder: Path) -> dict[str, str]:
 def seal_files(folder: Path) -> None:
     """Make the files of an engine durable and read-only."""
     for file in folder.iterdir():
-        with file.open("rb") as opened:
-            os.fsync(opened.fileno())
-        file.chmod(0o444)
+        seal_file(file)
+
+
+def seal_file(file: Path) -> None:
+    """Make a file durable and read-only."""
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+    file.chmod(0o444)
 
 
 def _try(engine: Engine) -> None:

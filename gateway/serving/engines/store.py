@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from gateway.serving.engines.description import FORMAT, BadEngine
 from gateway.serving.engines.engine import Engine
-from gateway.serving.engines.folder import hash_files, read_engine, seal_files
+from gateway.serving.engines.folder import hash_files, read_engine, seal_file, seal_files
 from gateway.serving.file_lock import hold_lock
 from gateway.serving.messages import Ready
 from gateway.serving.progress import Progress
@@ -142,7 +142,7 @@ class EngineStore:
         if verdict.why:
             shutil.rmtree(partial / _FILES)
         (partial / _VERDICT).write_bytes(msgspec.json.encode(verdict))
-        seal_files(partial)
+        seal_file(partial / _VERDICT)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
 

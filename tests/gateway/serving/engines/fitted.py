@@ -32,11 +32,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from threadpoolctl import threadpool_limits
 
 from registry.flavors.sklearn import SKLEARN
 from registry.loading import LoadedModel
 from registry.model_folder import ModelConfig
 from registry.tensors import Batch
+
+# Threads of a library that outnumber the CPUs wait for each other, for seconds.
+threadpool_limits(1, user_api="openmp")
 
 WIDTH = 6
 PAIR, PAIR_LABELS = make_classification(120, WIDTH, random_state=0)

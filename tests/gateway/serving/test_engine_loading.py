@@ -1,0 +1,209 @@
+"""From a version to an engine and back to a runner: real processes, real models, hostile ones."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import msgspec
+import numpy as np
+import pytest
+
+from gateway.serving.cache import Cache
+from gateway.serving.engine_servable import EngineServable
+from gateway.serving.engines.store import EngineStore
+from gateway.serving.launch import RunnerLimits
+from gateway.serving.lazy_runner import LazyRunner
+from gateway.serving.loader import Form, Loaded, Loader
+from gateway.serving.progress import Progress
+from gateway.serving.runner import Runner
+from gateway.serving.states import State
+from registry.route import VersionRecord
+from registry.tensors import Batch
+from tests.gateway.serving import specimens as sp
+from tests.gateway.serving.engines import fitted
+from tests.gateway.serving.engines.fitted import FITS
+from tracking.errors import InvalidRequest, ModelFailed, ModelNotReady
+
+LIMITS = RunnerLimits(load_timeout_s=60.0, predict_timeout_s=20.0, warm_calls=1)
+ROWS = Batch((), (fitted.PAIR[:3],), is_matrix=True)
+
+
+class Trap(str):
+    """The name of a module that does something when it is looked at in order to be converted."""
+
+    __slots__ = ()
+
+    def partition(self, sep: str, /) -> tuple[str, str, str]:
+        del sep
+        exec(str(self))
+        return ("", "", "")
+
+
+def spiteful(deed: str) -> object:
+    """Return a model that answers its first column, until it is converted."""
+
+    class Spiteful:
+        __module__ = Trap(deed)
+
+        def predict(self, rows: Any) -> Any:
+            return rows[:, 0]
+
+    return Spiteful()
+
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+class Host:
+    """A store of versions, and what workers of one host share."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.store = sp.FolderStore(root / "store")
+
+    def add(self, model: object) -> VersionRecord:
+        number = len(list((self.root / "store").glob("*"))) + 1 if self.root.exists() else 1
+        example = fitted.PAIR[:2]
+        folder = sp.save(self.root / "store" / f"v{number}", model, example=example)
+        return sp.record("iris", number, folder)
+
+    def loader(self, limits: RunnerLimits = LIMITS) -> Loader:
+        cache = Cache(self.root / "cache", self.store)
+        engines = EngineStore(self.root / "engines")
+        return Loader(cache, limits, self.root / "run", engines=engines)
+
+
+def tell(story: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    return asyncio.run(story())
+
+
+async def ask(servable: Loaded, batch: Batch = ROWS, **params: Any) -> Any:
+    answer = await servable.predict(batch, params)
+    return answer.arrays[0].tolist()
+
+
+async def loaded(loader: Loader, record: VersionRecord) -> Loaded:
+    servable = await asyncio.to_thread(loader, record, Progress())
+    await servable.attach(lambda _reason: None)
+    return servable
+
+
+def test_a_version_is_converted_once_and_its_process_is_ended(tmp_path: Path) -> None:
+    """Two workers load it at the same time, a third one later."""
+    model = FITS["forest"]()
+    host = Host(tmp_path)
+    record = host.add(model)
+    loader = host.loader()
+    states: list[State] = []
+    bad = Batch((), (np.full((2, fitted.WIDTH), np.inf),), is_matrix=True)
+
+    async def story() -> list[Any]:
+        together = await asyncio.gather(*(loaded(host.loader(), record) for _ in range(2)))
+        third = await asyncio.to_thread(loader, record, Progress(states.append))
+        answers = []
+        for servable in (*together, third):
+            assert isinstance(servable, EngineServable)
+            assert servable.runner.pid is None
+            assert (servable.flavor, servable.warm_calls) == ("sklearn", 1)
+            answers.append(await ask(servable))
+            with pytest.raises(ModelFailed, match="raised ValueError in 'predict' on these 2 rows"):
+                await ask(servable, bad)
+            servable.close()
+        return answers
+
+    answers = tell(story)
+
+    assert answers == [model.predict(fitted.PAIR[:3]).tolist()] * 3
+    assert states == [State.FETCHING, State.VERIFYING, State.LOADING]
+    assert loader.form(record.key.digest) == Form("RandomForestClassifier", "")
+    assert len(list((tmp_path / "engines").glob("*/verdict.json"))) == 1
+
+
+def test_what_the_engine_does_not_cover_goes_to_one_runner(tmp_path: Path) -> None:
+    """Many at once, of several types. It is killed, comes back, and the engine goes on."""
+    model = FITS["vector machine"]()
+    host = Host(tmp_path)
+    record = host.add(model)
+    halves = Batch((), (fitted.PAIR[:3].astype(np.float16),), is_matrix=True)
+
+    async def story() -> list[Any]:
+        servable = await loaded(host.loader(), record)
+        assert isinstance(servable, EngineServable)
+        answers = await asyncio.gather(*(ask(servable, halves) for _ in range(20)))
+        with pytest.raises(InvalidRequest, match="no method 'predict_proba'"):
+            await ask(servable, predict_method="predict_proba")
+        with pytest.raises(InvalidRequest, match="must be a text"):
+            await ask(servable, predict_method=["predict"])
+        first = servable.runner.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        assert await sp.eventually(lambda: servable.runner.pid is None)
+        answers += [await ask(servable, ROWS), await ask(servable, halves)]
+        second = servable.runner.pid
+        assert second not in (None, first)
+        await asyncio.to_thread(servable.close)
+        assert await sp.eventually(lambda: not sp.is_alive(second or 0))
+        with pytest.raises(ModelNotReady):
+            await ask(servable, halves)
+        return answers
+
+    answers = tell(story)
+
+    assert answers == [model.predict(fitted.PAIR[:3]).tolist()] * 22
+
+
+def test_an_idle_runner_beside_an_engine_is_ended(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    record = host.add(sp.Affine(2.0))
+    cache = Cache(tmp_path / "cache", host.store)
+    plain = Loader(cache, LIMITS, tmp_path / "run")
+
+    def start(progress: Progress) -> Runner:
+        runner = plain(record, progress)
+        assert isinstance(runner, Runner)
+        return runner
+
+    async def story() -> None:
+        lazy = LazyRunner(start, idle_s=0.05)
+        answer = await lazy.predict(ROWS, {})
+        assert answer.arrays[0].tolist() == (fitted.PAIR[:3, 0] * 2).tolist()
+        assert await sp.eventually(lambda: lazy.pid is None)
+        lazy.close()
+
+    tell(story)
+
+
+HOSTILE = {
+    "it ends its process": ("import os; os._exit(3)", "ended with exit code 3"),
+    "it hangs": ("while True: pass", "was not ready after 2 s"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_model_that_will_not_be_converted_answers_in_its_runner(
+    case: str, tmp_path: Path
+) -> None:
+    deed, why = HOSTILE[case]
+    host = Host(tmp_path)
+    record = host.add(spiteful(deed))
+    loader = host.loader(msgspec.structs.replace(LIMITS, convert_timeout_s=2.0))
+
+    async def story() -> Any:
+        servable = await loaded(loader, record)
+        assert isinstance(servable, Runner)
+        answer = await ask(servable)
+        await asyncio.to_thread(servable.close)
+        return answer
+
+    answer = tell(story)
+
+    assert answer == fitted.PAIR[:3, 0].tolist()
+    kept = EngineStore(tmp_path / "engines").find(record.key.digest)
+    assert kept is not None
+    assert kept.engine is None
+    assert why in kept.verdict.why
