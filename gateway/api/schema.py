@@ -9,7 +9,7 @@ from functools import lru_cache
 from html import escape
 from importlib.metadata import version as installed_version
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from litestar import MediaType, Request, Response, Router, get
@@ -36,7 +36,7 @@ _ASSETS = {
     "swagger-ui-bundle.js": ("vendor/swagger-ui/swagger-ui-bundle.js", "text/javascript"),
     "schema.js": ("assets/schema.js", "text/javascript"),
 }
-_FOUND = 302
+_FOUND: Literal[302] = 302
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "

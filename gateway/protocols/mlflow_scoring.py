@@ -27,7 +27,6 @@ from registry.signature import Signature
 from registry.tensors import Batch, InferRequest, Prediction
 from tracking.errors import InputMismatch, MalformedBody, ModelFailed
 
-CONTENT_TYPE = b"application/json"
 """The type of every answer."""
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 """The ways to write rows; a body has exactly one."""

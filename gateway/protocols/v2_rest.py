@@ -30,7 +30,6 @@ from registry.signature import Signature
 from registry.tensors import InferRequest, Prediction
 from tracking.errors import InvalidRequest, MalformedBody, ModelFailed
 
-CONTENT_TYPE = b"application/json"
 """The type of every answer in JSON, and of every refusal."""
 _RETRYABLE = frozenset({429, 503})
 
