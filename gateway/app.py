@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import gc
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -206,6 +207,7 @@ class Worker:
             patience_s = self.settings.registry.switch_timeout_s
             await asyncio.to_thread(self.reconciler.wait_until_serving, patience_s)
         grpc_starting = asyncio.create_task(self._start_grpc()) if self.grpc else None
+        _calm_collector()
         yield
         if self.grpc is not None and grpc_starting is not None:
             grpc_starting.cancel()
@@ -355,6 +357,17 @@ def run_worker(settings: Settings, listening: socket.socket, identity: WorkerIde
     worker = Worker(settings, identity)
     server = DoorServer(DoorConfig(worker.application(), settings), on_drain=worker.drain)
     server.run(sockets=[listening])
+
+
+def _calm_collector() -> None:
+    """Keep what is there for good out of garbage collection, and collect less often.
+
+    A request makes some thirty objects and leaves no cycles; with Python's defaults the collector
+    takes a tenth of its time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def _given(value: Any) -> Provide:

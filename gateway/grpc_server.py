@@ -21,8 +21,9 @@ from gateway.auth.door import Door, Head
 from gateway.auth.policy import Permission
 from gateway.dispatch import new_request_id
 from gateway.errors import Refusal, render
+from gateway.lines import Asked
 from gateway.metrics import RequestLabels, observe_request
-from gateway.predict import Asked, Predict
+from gateway.predict import Predict
 from gateway.protocols.call import Action, Call, ProtocolName
 from gateway.protocols.v2_grpc import parse
 from gateway.protocols.v2_messages import (

@@ -9,17 +9,23 @@ import asyncio
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import Server, ServerState
 
+from gateway.asgi import REPLY, AtOnce, Scope
 from gateway.errors import Refusal
 from gateway.settings import Settings, is_loopback
 
 MAX_DISCARDED_BYTES = 256 * 1024 * 1024
 _PUBLIC_PRE_STOP_S = 5.0
+_OK = 200
 _HEAD_OVERHEAD_BYTES = 4  # ": " and the line's end
 
 
@@ -44,6 +50,7 @@ class DoorConfig(Config):
         )
         self.limits = settings.limits
         self.pre_stop_s = pre_stop_s(settings)
+        self.at_once: AtOnce | None = getattr(app, "at_once", None)
 
 
 class DoorState(ServerState):
@@ -104,10 +111,12 @@ class DoorProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.limits = config.limits
+        self._held: RequestResponseCycle | None = None
+        self._may_hold = False
         self._is_refused = False
         self._is_in_body = False
         self._unparsed_bytes = 0
-        self._head_bytes = 0
+        self._arrived_bytes = 0
         self._window_bytes = 0
         self._discarded_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -131,7 +140,12 @@ class DoorProtocol(HttpToolsProtocol):
         if self._is_refused:
             return
         self._unparsed_bytes += len(data)
+        self._arrived_bytes = self._unparsed_bytes
+        self._may_hold = self.config.at_once is not None
         super().data_received(data)
+        self._may_hold = False
+        if self._held is not None:
+            self._release_held()  # its body is not all there
         if self._is_refused or self.transport.is_closing():
             self._stop_timers()
         elif self._is_in_body:
@@ -141,25 +155,19 @@ class DoorProtocol(HttpToolsProtocol):
         elif self._unparsed_bytes and self._head_timer is None:
             self._await_head()
 
-    def on_message_begin(self) -> None:
-        """Start a request."""
-        super().on_message_begin()
-        self._head_bytes = 0
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header to the head."""
-        self._head_bytes += len(name) + len(value) + _HEAD_OVERHEAD_BYTES
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         """Hand the request to the application, unless its head is too large."""
         if self._is_refused:
             return
         self._end_head()
-        if self._head_bytes + len(self.url) > self.limits.max_head_bytes:
+        max_bytes = self.limits.max_head_bytes
+        # Whoever sent fewer bytes than that has no larger head.
+        if self._arrived_bytes > max_bytes and self._measure_head() > max_bytes:
             self._refuse_head()
             return
         super().on_headers_complete()
+        # ASGI's own extensions are mappings; ours is a call.
+        self.scope["extensions"] = {REPLY: Reply(self.cycle)}  # type: ignore[dict-item]
         self._is_in_body = True
         if self.server_state.is_draining:  # type: ignore[attr-defined] # a DoorState
             self.cycle.keep_alive = False
@@ -184,6 +192,37 @@ class DoorProtocol(HttpToolsProtocol):
         _cancel(self._body_timer)
         self._body_timer = None
         super().on_message_complete()
+        if self._held is not None:
+            self._serve_at_once(self._held)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Serve a request; one that is being parsed is held until its body is there, or not."""
+        if self._may_hold:
+            self._held = cycle
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def start_task(self, cycle: RequestResponseCycle) -> None:
+        """Serve a request the usual way, from its beginning."""
+        super()._start_asgi_task(cycle, self.app)
+
+    def _release_held(self) -> None:
+        cycle, self._held = self._held, None
+        if cycle is not None and not cycle.disconnected:
+            self.start_task(cycle)
+
+    def _serve_at_once(self, cycle: RequestResponseCycle) -> None:
+        """Try to have a whole request answered without a task."""
+        at_once, scope = self.config.at_once, cast("Scope", cycle.scope)
+        flight = _Flight(self, cycle)
+        if at_once is None or not at_once(scope, bytes(cycle.body), flight):
+            self._release_held()
+        else:
+            self._held = None
+
+    def _measure_head(self) -> int:
+        lines = sum(len(n) + len(v) + _HEAD_OVERHEAD_BYTES for n, v in self.headers)
+        return lines + len(self.url)
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(self.limits.head_timeout_s, self._head_is_late)
@@ -239,6 +278,65 @@ class DoorProtocol(HttpToolsProtocol):
         self._head_timer = None
         _cancel(self._body_timer)
         self._body_timer = None
+
+
+class Reply:
+    """Takes a whole answer with status 200 and writes it at one go. One per request.
+
+    What ``RequestResponseCycle.send`` does in two steps and with a look at each header. The caller
+    vouches for its headers.
+    """
+
+    __slots__ = ("_cycle",)
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+
+    def __call__(self, head: bytes, body: bytes) -> bool:
+        """Write an answer; tell whether it was, or has to be sent the usual way.
+
+        Args:
+            head: Header lines with their ends, the body's length among them.
+            body: All of it.
+        """
+        cycle = self._cycle
+        if cycle.disconnected or cycle.response_started or cycle.flow.write_paused:
+            return False
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        for name, value in cycle.default_headers:
+            head += b"%b: %b\r\n" % (name, value)
+        end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+        cycle.transport.write(STATUS_LINE[_OK] + head + end + body)
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+        return True
+
+
+class _Flight:
+    """A request that is answered without a task; see ``gateway.asgi.Flight``."""
+
+    __slots__ = ("_cycle", "_protocol")
+
+    def __init__(self, protocol: DoorProtocol, cycle: RequestResponseCycle) -> None:
+        self._protocol = protocol
+        self._cycle = cycle
+
+    def is_over(self) -> bool:
+        """Say whether the connection is gone."""
+        return self._cycle.disconnected
+
+    def land(self, head: bytes, body: bytes) -> None:
+        """Write the answer; the usual way waits for callers who read slowly."""
+        if not Reply(self._cycle)(head, body):
+            self.divert()
+
+    def divert(self) -> None:
+        """Start the task that was saved so far."""
+        if not self._cycle.disconnected:
+            self._protocol.start_task(self._cycle)
 
 
 def pre_stop_s(settings: Settings) -> float:

@@ -35,7 +35,7 @@ _LOCK_FILE = ".fold.lock"
 _LOG = logging.getLogger("stagedoor.metrics")
 
 # OpenTelemetry's boundaries for HTTP, extended downwards. Seconds.
-_LATENCY_BUCKETS = tuple(
+LATENCY_BUCKETS = tuple(
     ms / 1000
     for ms in (1, 2.5, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000)
 )
@@ -53,7 +53,7 @@ REQUEST_DURATION = Histogram(
     "stagedoor_request_duration_seconds",
     "Time from a predict request's head to the last byte of its answer.",
     ("model", "version", "variant", "protocol"),
-    buckets=_LATENCY_BUCKETS,
+    buckets=LATENCY_BUCKETS,
     registry=REGISTRY,
 )
 INFLIGHT = Gauge(
@@ -202,9 +202,9 @@ class Bound:
         return self._children.setdefault(values, self._bind(*values))
 
 
-_request_count = Bound(REQUESTS.labels)
-_request_duration = Bound(REQUEST_DURATION.labels)
-_assignment = Bound(ASSIGNMENTS.labels)
+request_count = Bound(REQUESTS.labels)
+request_duration = Bound(REQUEST_DURATION.labels)
+assignment_count = Bound(ASSIGNMENTS.labels)
 _fallback = Bound(FALLBACK.labels)
 _shed = Bound(SHED.labels)
 inflight = Bound(INFLIGHT.labels)
@@ -224,13 +224,13 @@ def observe_request(labels: RequestLabels, code: str, seconds: float) -> None:
         labels.variant,
         labels.protocol,
     )
-    _request_count(model, version, variant, protocol, code).inc()
-    _request_duration(model, version, variant, protocol).observe(seconds)
+    request_count(model, version, variant, protocol, code).inc()
+    request_duration(model, version, variant, protocol).observe(seconds)
 
 
 def observe_assignment(model: str, variant: str, reason: str, experiment: str = "") -> None:
     """Count one assignment of a request to a variant."""
-    _assignment(model, experiment, variant, reason).inc()
+    assignment_count(model, experiment, variant, reason).inc()
 
 
 def observe_fallback(model: str, reason: str) -> None:

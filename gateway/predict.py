@@ -7,27 +7,37 @@ decode, routing assigns, serving answers, protocols encode.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Callable
 
 import msgspec
 from msgspec import Struct
 
-from gateway.auth.policy import Permission, allows
+from gateway.asgi import (
+    Flight,
+    Receive,
+    Scope,
+    Send,
+    again,
+    read_body,
+    send_answer,
+    send_at_once,
+)
+from gateway.auth.policy import LOCAL, Permission, allows
 from gateway.errors import Refusal, render
+from gateway.flights import Boarding, board
+from gateway.lines import Asked, Line, Lines, Way, labels_of, read_asked
 from gateway.metrics import (
-    RequestLabels,
-    inflight,
     observe_assignment,
     observe_fallback,
     observe_request,
     observe_shed,
 )
 from gateway.protocols.call import ABOUT_SERVER, Action, Call, ProtocolName, parse_call, protocol_of
-from gateway.protocols.wires import HEAD_LENGTH, JSON, WIRES, BodyHead, Encoded, decode, encode
+from gateway.protocols.wires import JSON, WIRES, Encoded, decode, encode, is_plain
 from gateway.questions import Holdings, Questions, Shelf
+from gateway.routing.bucketing import check_key
 from gateway.routing.table import CANDIDATE, STABLE, Assignment, Reason, RouteTable, assign
+from gateway.tallies import level_of
 from registry.references import ByNumber, Live, ModelUri
 from registry.route import VersionRecord
 from tracking.errors import (
@@ -36,28 +46,6 @@ from tracking.errors import (
     PermissionDenied,
     StagedoorError,
 )
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
-
-
-class Asked(Struct, frozen=True, gc=False):
-    """What stands in the head of a predict request.
-
-    Args:
-        call: What it asks for.
-        body_head: What the headers say about the body.
-        key: The sticky key, as received; empty means none.
-        request_id: Ours, new for each request; also what stands in for a missing key.
-    """
-
-    call: Call
-    body_head: BodyHead
-    key: bytes
-    request_id: str
 
 
 class Answer(Struct, frozen=True, gc=False):
@@ -74,6 +62,16 @@ class Answer(Struct, frozen=True, gc=False):
     fallback: str = ""
 
 
+class _Failure(Struct, frozen=True):
+    """A request that is not answered."""
+
+    error: Exception
+    asked: Asked | None
+    protocol: ProtocolName
+    request_id: str
+    started_s: float
+
+
 class Place(Struct, frozen=True):
     """Where predictions are answered.
 
@@ -88,12 +86,6 @@ class Place(Struct, frozen=True):
     load_timeout_s: float
 
 
-_PROTOCOL_LABELS = {
-    ProtocolName.MLFLOW: "mlflow",
-    ProtocolName.V1: "v1",
-    ProtocolName.V2: "rest-oip",
-    ProtocolName.V2_GRPC: "grpc-oip",
-}
 _OK = 200
 _UNAVAILABLE = 503
 
@@ -124,40 +116,118 @@ class Predict:
         self._holdings = holdings
         self._demand = demand
         self._questions = Questions(table, holdings, unready, shelf)
-        self._default = place.default
-        self._worker = place.worker.encode()
+        self._lines = Lines(place.worker, place.default)
         self._load_timeout_s = place.load_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one predict request."""
+        """Serve one predict request: by a line worked out before, or else all the way."""
         started_s = time.perf_counter()
+        line = self._lines.find(scope["raw_path"], self._table())
+        if line is None or scope["method"] != "POST":
+            await self._serve(scope, receive, send, started_s)
+            return
+        request_id: str = scope["state"]["request_id"]
+        asked = read_asked(line.call, scope, request_id)
+        way = line.keyed if asked.key else line.unkeyed
+        try:
+            if scope["state"].get("principal") is not LOCAL:
+                check_permission(line.call, scope)
+            check_key(asked.key)
+            body = await read_body(receive)
+            reply = await self._answer_on(line, way, asked, body)
+        except Exception as error:  # noqa: BLE001  # the outermost frame: rendered, or logged there
+            failure = _Failure(error, asked, line.call.protocol, request_id, started_s)
+            await self._refuse(failure, send)
+            return
+        if reply is None:
+            await self._serve(scope, again(body), send, started_s)
+            return
+        way.tally.add(time.perf_counter() - started_s)
+        identity = _id_header(request_id)
+        if not send_at_once(scope, b"%b%b: %b\r\n" % (line.head, *identity), reply):
+            await send_answer(send, _OK, reply, [*line.headers, identity])
+
+    def at_once(self, scope: Scope, body: bytes, flight: Flight) -> bool:
+        """Take a whole request that an engine can answer; say whether it was taken.
+
+        Args:
+            scope: Of a caller who may predict.
+            body: All of it.
+            flight: Lands with the answer, or is diverted to ``__call__``.
+        """
+        started_s = time.perf_counter()
+        line = self._lines.find(scope["raw_path"], self._table())
+        if line is None or scope["method"] != "POST":
+            return False
+        try:
+            return board(line, scope, body, Boarding(flight, self._holdings.lease, started_s))
+        except StagedoorError:
+            return False
+
+    async def _answer_on(self, line: Line, way: Way, asked: Asked, body: bytes) -> bytes | None:
+        """Answer one request's rows; ``None`` where the body asks for the usual way."""
+        key, head = way.assignment.key, asked.body_head
+        if head.head_length is not None:
+            return None
+        with self._holdings.lease(key) as servable:
+            request = line.wire.decode(body, head.content_type, servable.signature)
+            if (request.routing_key and not asked.key) or not is_plain(request):
+                return None
+            try:
+                with line.level:
+                    prediction = await servable.predict(request.batch, request.params)
+                return line.wire.encode(prediction, request, key)
+            except BaseException:
+                assignment = way.assignment
+                observe_assignment(assignment.model, assignment.variant, assignment.reason)
+                raise
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, started_s: float) -> None:
+        """Serve a request whose path says too little: a split, a version to load, a question."""
         request_id: str = scope["state"]["request_id"]
         protocol = protocol_of(scope["raw_path"])
         asked: Asked | None = None
-        assignment: Assignment | None = None
         try:
             call = parse_call(scope["method"], scope["raw_path"])
             check_permission(call, scope)
-            asked = _read_head(self._with_default(call), scope, request_id)
-            if call.action is Action.INFER:
-                answer = await self.answer(asked, await read_body(receive))
-                assignment, status = answer.assignment, _OK
-                reply, headers = answer.encoded.body, self._headers(answer, request_id)
-            else:
+            asked = read_asked(self._lines.with_default(call), scope, request_id)
+            if call.action is not Action.INFER:
                 is_change = call.permission is Permission.ADMIN
-                told = await read_body(receive) if is_change else b""
-                reply, status = await self.ask(asked, told), _OK
-                headers = [JSON, _id_header(request_id)]
+                told = await self.ask(asked, await read_body(receive) if is_change else b"")
+                headers = [JSON, _id_header(request_id), *self._lines.common_headers]
+                await send_answer(send, _OK, told, headers)
+                return
+            answer = await self.answer(asked, await read_body(receive))
         except Exception as error:  # noqa: BLE001  # the outermost frame: rendered, or logged there
-            refusal = render(error, request_id)
-            reply, status = _refused(protocol, refusal), refusal.status
-            headers = [JSON, _id_header(request_id), *refusal.headers()]
-        await _send(send, status, reply, [*headers, *self._common(reply)])
-        if asked is not None and asked.call.action is Action.INFER:
-            labels = _labels(assignment or self._blamed(asked), asked.call.protocol)
-            if status == _UNAVAILABLE:
-                observe_shed(labels.model, "not_ready")
-            observe_request(labels, str(status), time.perf_counter() - started_s)
+            failure = _Failure(error, asked, protocol, request_id, started_s)
+            await self._refuse(failure, send)
+            return
+        headers = [
+            _id_header(request_id),
+            *self._lines.answer_headers(answer.assignment),
+            *answer.encoded.headers,
+        ]
+        if answer.fallback:
+            headers.append((b"stagedoor-fallback", answer.fallback.encode()))
+        await send_answer(send, _OK, answer.encoded.body, headers)
+        labels = labels_of(answer.assignment, call.protocol)
+        observe_request(labels, str(_OK), time.perf_counter() - started_s)
+
+    async def _refuse(self, failure: _Failure, send: Send) -> None:
+        """Tell why a request is not answered, and count it."""
+        refusal = render(failure.error, failure.request_id)
+        reply = _refused(failure.protocol, refusal)
+        identity = _id_header(failure.request_id)
+        headers = [JSON, identity, *refusal.headers(), *self._lines.common_headers]
+        await send_answer(send, refusal.status, reply, headers)
+        asked = failure.asked
+        if asked is None or asked.call.action is not Action.INFER:
+            return
+        labels = labels_of(self._blamed(asked), asked.call.protocol)
+        if refusal.status == _UNAVAILABLE:
+            observe_shed(labels.model, "not_ready")
+        elapsed_s = time.perf_counter() - failure.started_s
+        observe_request(labels, str(refusal.status), elapsed_s)
 
     async def answer(self, asked: Asked, body: bytes) -> Answer:
         """Answer one request's rows.
@@ -258,40 +328,13 @@ class Predict:
             if request.routing_key and not asked.key and type(asked.call.ref) is Live:
                 return await self._answer_by_key(asked, request.routing_key, body)
             observe_assignment(assignment.model, assignment.variant, assignment.reason)
-            with inflight(assignment.model).track_inprogress():
+            with level_of(assignment.model):
                 prediction = await servable.predict(request.batch, request.params)
             return Answer(assignment, encode(protocol, prediction, request, assignment.key))
 
     async def _answer_by_key(self, asked: Asked, key: str, body: bytes) -> Answer:
         """Route again, now that a sticky key was found in the body."""
         return await self.answer(msgspec.structs.replace(asked, key=key.encode()), body)
-
-    def _with_default(self, call: Call) -> Call:
-        if call.model is not None or self._default is None:
-            return call
-        return msgspec.structs.replace(call, model=self._default.name, ref=self._default.ref)
-
-    def _headers(self, answer: Answer, request_id: str) -> Headers:
-        assignment = answer.assignment
-        headers = [
-            (b"stagedoor-model", quote(assignment.model, safe="").encode()),
-            (b"stagedoor-version", str(assignment.key.version).encode()),
-            (b"stagedoor-stage", assignment.stage.encode()),
-            (b"stagedoor-variant", assignment.variant.encode()),
-            (b"stagedoor-epoch", str(assignment.epoch).encode()),
-            _id_header(request_id),
-            *answer.encoded.headers,
-        ]
-        if answer.fallback:
-            headers.append((b"stagedoor-fallback", answer.fallback.encode()))
-        return headers
-
-    def _common(self, reply: bytes) -> Headers:
-        return [
-            (b"content-length", str(len(reply)).encode()),
-            (b"stagedoor-worker", self._worker),
-            (b"x-content-type-options", b"nosniff"),
-        ]
 
 
 def check_permission(call: Call, scope: Scope) -> None:
@@ -305,41 +348,6 @@ def check_permission(call: Call, scope: Scope) -> None:
         raise PermissionDenied(message)
 
 
-async def read_body(receive: Receive) -> bytes:
-    """Return the whole body; ``dispatch`` has put a cap on it."""
-    message = await receive()
-    first: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        return first
-    pieces = [first]
-    while message.get("more_body", False):
-        message = await receive()
-        pieces.append(message.get("body", b""))
-    return b"".join(pieces)
-
-
-def _read_head(call: Call, scope: Scope, request_id: str) -> Asked:
-    content_type: str | None = None
-    head_length: str | None = None
-    key = b""
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            content_type = value.decode("latin-1")
-        elif name == b"stagedoor-key":
-            key = value
-        elif name == HEAD_LENGTH:
-            head_length = value.decode("latin-1")
-    return Asked(call, BodyHead(content_type, head_length), key, request_id)
-
-
-def _labels(assignment: Assignment | None, protocol: ProtocolName) -> RequestLabels:
-    name = _PROTOCOL_LABELS[protocol]
-    if assignment is None:
-        return RequestLabels("", "", "", name)
-    version = str(assignment.key.version)
-    return RequestLabels(assignment.model, version, assignment.variant, name)
-
-
 def _id_header(request_id: str) -> tuple[bytes, bytes]:
     return (b"stagedoor-request-id", request_id.encode())
 
@@ -347,8 +355,3 @@ def _id_header(request_id: str) -> tuple[bytes, bytes]:
 def _refused(protocol: ProtocolName, refusal: Refusal) -> bytes:
     wire = WIRES[protocol]
     return wire.render_error(refusal.status, refusal.code, refusal.message, refusal.request_id)
-
-
-async def _send(send: Send, status: int, body: bytes, headers: Headers) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -80,6 +80,7 @@ class Door:
         self._callers = callers
         self._max_body_bytes = max_body_bytes
         self._max_upload_bytes = max_upload_bytes
+        self._least_limit_bytes = min(max_body_bytes, max_upload_bytes)
         self._remembered_hosts: set[bytes] = set()
 
     async def admit(
@@ -99,15 +100,40 @@ class Door:
             UnsupportedMedia: The body is compressed.
             InvalidRequest: Two Host headers.
         """
+        if self._callers is None:
+            return self.admit_local(scope, head, permission)
         self._check_host(scope, head)
-        principal = LOCAL if self._callers is None else await self._identify(head)
+        principal = await self._identify(head)
+        self._check(scope, head, principal, permission)
+        return principal
+
+    @property
+    def is_local(self) -> bool:
+        """Whether nobody has to prove who they are: auth is off."""
+        return self._callers is None
+
+    def admit_local(
+        self, scope: Mapping[str, Any], head: Head, permission: Permission | None
+    ) -> Principal:
+        """Do the same as ``admit`` where auth is off, without waiting for anything."""
+        self._check_host(scope, head)
+        self._check(scope, head, LOCAL, permission)
+        return LOCAL
+
+    def _check(
+        self,
+        scope: Mapping[str, Any],
+        head: Head,
+        principal: Principal | None,
+        permission: Permission | None,
+    ) -> None:
         _check_permission(principal, permission)
-        if head.length > self.body_limit(scope):
+        # Most bodies are below both limits.
+        if head.length > self._least_limit_bytes and head.length > self.body_limit(scope):
             raise TooLarge(_too_large(self.body_limit(scope)))
-        if head.encoding not in (b"", b"identity"):
+        if head.encoding and head.encoding != b"identity":
             message = "Compressed request bodies are not taken; send the body as it is."
             raise UnsupportedMedia(message)
-        return principal
 
     def body_limit(self, scope: Mapping[str, Any]) -> int:
         """Return how many bytes a request's body may have."""
@@ -141,23 +167,21 @@ class Door:
 
 def read_head(headers: list[tuple[bytes, bytes]]) -> Head:
     """Pick from a request's headers those that the door looks at."""
-    head = Head()
-    for name, value in headers:
-        match name:
-            case b"host":
-                head.is_ambiguous = head.is_ambiguous or bool(head.host)
-                head.host = value
-            case b"origin":
-                head.origin = value
-            case b"authorization":
-                head.authorization = value
-            case b"content-length":
-                head.length = int(value)
-            case b"content-encoding":
-                head.encoding = value.lower()
-            case _:
-                pass
-    return head
+    last = dict(headers)
+    find = last.get
+    return Head(
+        host=find(b"host", b""),
+        origin=find(b"origin", b""),
+        authorization=find(b"authorization", b""),
+        encoding=find(b"content-encoding", b"").lower(),
+        length=int(find(b"content-length", -1)),
+        is_ambiguous=len(last) < len(headers) and _has_two_hosts(headers),
+    )
+
+
+def _has_two_hosts(headers: list[tuple[bytes, bytes]]) -> bool:
+    hosts = [value for name, value in headers if name == b"host"]
+    return any(hosts[:-1])
 
 
 def check_body_size(size_bytes: int, limit_bytes: int) -> None:

@@ -83,9 +83,14 @@ def encode(
     Raises:
         StagedoorError: It cannot be written so.
     """
-    if protocol is not ProtocolName.V2 or not (request.is_raw or request.raw_by_name):
+    if protocol is not ProtocolName.V2 or is_plain(request):
         return Encoded(WIRES[protocol].encode(prediction, request, key))
     body, head_length = v2_binary.encode(prediction, request, key)
     if head_length is None:
         return Encoded(body)
     return Encoded(body, (_OCTETS, (HEAD_LENGTH, str(head_length).encode())))
+
+
+def is_plain(request: InferRequest) -> bool:
+    """Say whether a request wants its answer as JSON, all of it."""
+    return not (request.is_raw or request.raw_by_name)

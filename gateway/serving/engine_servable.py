@@ -10,7 +10,7 @@ from typing import Any
 from gateway.serving.engines.engine import Engine, refusal
 from gateway.serving.engines.refusal import Refused
 from gateway.serving.engines.store import Verdict
-from gateway.serving.gathering import Gathering
+from gateway.serving.gathering import Gathering, Waiter
 from gateway.serving.lazy_runner import LazyRunner
 from registry.route import VersionKey
 from registry.tensors import PREDICT_METHOD, Batch, Prediction
@@ -68,6 +68,23 @@ class EngineServable:
         if rows is None:
             return await self.runner.predict(batch, params)
         return await self._gathering.ask(rows, method)
+
+    def ask(self, batch: Batch, params: Mapping[str, Any], waiter: Waiter) -> bool:
+        """Let a waiter be told the answer; say whether that is for the engine to give at all.
+
+        Raises:
+            Unavailable: Too many requests wait for this model.
+        """
+        if params:
+            return False
+        try:
+            rows = self._engine.arrange(batch)
+        except Refused:
+            return False
+        if rows is None:
+            return False
+        self._gathering.add(rows, self._default_method, waiter)
+        return True
 
     def close(self) -> None:
         """Free everything. Safe from any thread."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from msgspec import Struct
@@ -62,10 +62,23 @@ class Limits(Struct, frozen=True):
     max_waiting: int
 
 
+class Waiter(Protocol):
+    """Who is told the outcome; a future of an answer is one. Told on the event loop."""
+
+    def done(self) -> bool:
+        """Whether nobody waits any more."""
+
+    def set_result(self, answer: Prediction, /) -> None:
+        """Take the answer."""
+
+    def set_exception(self, error: StagedoorError, /) -> None:
+        """Take an error in its place."""
+
+
 class _Ask(Struct, eq=False, gc=False):
     rows: NDArray[Any]
     method: str
-    answer: asyncio.Future[Prediction]
+    answer: Waiter
 
 
 class Gathering:
@@ -93,15 +106,23 @@ class Gathering:
         Raises:
             Unavailable: Too many wait.
         """
-        loop = asyncio.get_running_loop()
-        ask = _Ask(rows, method, loop.create_future())
+        future = asyncio.get_running_loop().create_future()
+        self.add(rows, method, future)
+        return future
+
+    def add(self, rows: NDArray[Any], method: str, answer: Waiter) -> None:
+        """Take in one request's rows; the waiter is told what becomes of them.
+
+        Raises:
+            Unavailable: Too many wait.
+        """
+        ask = _Ask(rows, method, answer)
         if len(rows) > self._dear_rows:
             self._add_dear(ask)
-            return ask.answer
+            return
         if not self._waiting:
-            loop.call_soon(self._turn)
+            asyncio.get_running_loop().call_soon(self._turn)
         self._waiting.append(ask)
-        return ask.answer
 
     def close(self) -> None:
         """End the thread, if there is one. Safe from any thread."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.asgi import send_at_once
 from gateway.http_protocol import DoorConfig, DoorServer, pre_stop_s
 from gateway.listening import listen
 from gateway.settings import LimitSettings, ServerSettings, ServingSettings, Settings
@@ -29,6 +30,10 @@ async def echo_size(scope: Any, receive: Any, send: Any) -> None:
         size += len(message.get("body", b""))
         more = message.get("more_body", False)
     body = str(size).encode()
+    if scope["path"] == "/at-once":
+        assert send_at_once(scope, b"x-one: go\r\n", body)
+        assert not send_at_once(scope, b"", b"a second answer")
+        return
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -133,6 +138,45 @@ def test_a_head_over_the_cap_is_refused(calm: tuple[str, int], head: bytes) -> N
 
     assert answer.startswith(b"HTTP/1.1 431 ")
     assert b'"error_code":"REQUEST_TOO_LARGE"' in answer
+
+
+def test_a_head_over_the_cap_behind_another_request_is_refused(calm: tuple[str, int]) -> None:
+    large = b"GET / HTTP/1.1\r\nhost: localhost\r\nx: %b\r\n\r\n" % (b"x" * CALM.max_head_bytes)
+
+    with closing(connect(calm)) as connection:
+        connection.sendall(HEAD + large)
+        received = read_to_end(connection)
+
+    assert received.count(b"HTTP/1.1 200") <= 1
+
+
+def test_answers_at_one_go_come_in_order_and_obey_the_connection(calm: tuple[str, int]) -> None:
+    """Three in one packet; the last one asks for the end of the connection."""
+    one = b"POST /at-once HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n%b"
+    last = b"POST /at-once HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+
+    with closing(connect(calm)) as connection:
+        connection.sendall(one % (1, b"a") + one % (2, b"ab") + last)
+        received = read_to_end(connection)
+
+    answers = received.split(b"HTTP/1.1 200 OK\r\n")[1:]
+    assert [answer.rpartition(b"\r\n")[2] for answer in answers] == [b"1", b"2", b"0"]
+    assert [answer.count(b"x-one: go\r\n") for answer in answers] == [1, 1, 1]
+    assert [answer.count(b"content-length: 1\r\n") for answer in answers] == [1, 1, 1]
+    assert [b"connection: close" in answer for answer in answers] == [False, False, True]
+
+
+def test_an_answer_at_one_go_to_a_body_that_was_asked_for(calm: tuple[str, int]) -> None:
+    head = b"POST /at-once HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\n"
+
+    with closing(connect(calm)) as connection:
+        connection.sendall(head + b"content-length: 3\r\nconnection: close\r\n\r\n")
+        asked_for = connection.recv(1 << 16)
+        connection.sendall(b"abc")
+        received = read_to_end(connection)
+
+    assert asked_for == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert received.endswith(b"\r\n\r\n3")
 
 
 def test_a_head_below_the_cap_is_taken(calm: tuple[str, int]) -> None:

@@ -75,7 +75,7 @@ def test_types_are_not_mixed_and_calls_are_capped() -> None:
     async def story() -> list[Any]:
         gathering = Gathering(engine, CHEAP, Limits(max_rows=3, max_waiting=4))
         narrow = rows(9.0).astype(np.float32)
-        asked = [rows(1.0), narrow, rows(2.0), rows(3.0), rows(4.0), rows(*range(5))]
+        asked: list[Any] = [rows(1.0), narrow, rows(2.0), rows(3.0), rows(4.0), rows(*range(5))]
         return await outcomes([gathering.ask(one, "predict") for one in asked])
 
     answers = tell(story)
