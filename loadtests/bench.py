@@ -3,7 +3,7 @@
     python -m loadtests.bench --rounds 5 --seconds 3
 
 Servers run on one CPU, the load comes from another; targets take turns within each round, so that
-a noisy machine is noisy for all of them. Models answer in runner processes here, on the same CPU.
+a noisy machine is noisy for all of them. No model is measured before its answers are its own.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,16 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-import stagedoor
 from loadtests.cpu import available_cpus, cpu_s, pin
 from loadtests.generator import Load, generate
+from loadtests.models import Probes, check_answers, put_models
 from loadtests.plot import draw
 from loadtests.ratios import FLOOR, Row, Run, format_table, rows_of
-from stagedoor.demo.admin import Admin
 from stagedoor.demo.server_process import HOST, ServerOptions, free_port, run_server
 
 RESULTS = Path(__file__).parent / "results"
 CONNECTIONS = (1, 64)
-_COLUMNS = {"A": 4, "B": 20}
+_STUB_ROW = b'{"instances": [[0.1, 0.2, 0.3, 0.4]]}'
 _START_TIMEOUT_S = 30.0
 _LOOK_EVERY_S = 0.05
 _WARM_S = 1
@@ -44,13 +43,13 @@ class Target(Struct, frozen=True):
     Args:
         name: For the table.
         url: Where to send rows.
-        body: One row.
+        probes: Rows, one a request; and answers, where it is a model that gives them.
         pid: The root of its processes.
     """
 
     name: str
     url: str
-    body: bytes
+    probes: Probes
     pid: int
 
 
@@ -102,10 +101,13 @@ def _choose_pins() -> Pins:
 
 
 def _measure(targets: list[Target], rounds: int, seconds: int) -> Iterator[Run]:
+    for target in targets:
+        if target.probes.answers:
+            check_answers(target.url, target.probes)
     for number in range(rounds):
         for connections in CONNECTIONS:
             for target in targets:
-                generate(Load(target.url, target.body, connections, _WARM_S))
+                generate(Load(target.url, target.probes.bodies, connections, _WARM_S))
                 run = _measure_once(number, target, connections, seconds)
                 print(
                     f"round {number + 1}/{rounds}  {target.name:12} c{connections:<3}"
@@ -117,7 +119,7 @@ def _measure(targets: list[Target], rounds: int, seconds: int) -> Iterator[Run]:
 
 def _measure_once(number: int, target: Target, connections: int, seconds: int) -> Run:
     before_s = cpu_s(target.pid)
-    measured = generate(Load(target.url, target.body, connections, seconds))
+    measured = generate(Load(target.url, target.probes.bodies, connections, seconds))
     after_s = cpu_s(target.pid)
     cpu_us = None
     if before_s is not None and after_s is not None and measured.count:
@@ -135,19 +137,19 @@ def _all_targets(folder: Path) -> Iterator[list[Target]]:
         _running(["loadtests.stub"]) as (stub_url, stub_pid),
         run_server(options) as server,
     ):
-        _put_models(server.url)
-        row = _row_of("A")
+        probes = put_models(server.url)
+        plain = Probes((_STUB_ROW,), ())
         yield [
-            Target(FLOOR, f"{floor_url}/models/A/invocations", row, floor_pid),
-            Target("path only", f"{stub_url}/models/A/invocations", row, stub_pid),
+            Target(FLOOR, f"{floor_url}/models/A/invocations", plain, floor_pid),
+            Target("path only", f"{stub_url}/models/A/invocations", plain, stub_pid),
             *(
                 Target(
                     f"model {name}",
                     f"{server.url}/models/{name}/invocations",
-                    _row_of(name),
+                    asked,
                     server.process.pid,
                 )
-                for name in _COLUMNS
+                for name, asked in probes.items()
             ),
         ]
 
@@ -172,7 +174,7 @@ def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
         try:
             answer = httpx.post(
                 f"{url}/models/A/invocations",
-                content=_row_of("A"),
+                content=_STUB_ROW,
                 headers={"Content-Type": "application/json"},
                 trust_env=False,
             )
@@ -185,35 +187,6 @@ def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
         return
 
 
-def _put_models(url: str) -> None:
-    """Train A and B, and bring both to Production."""
-    from sklearn.datasets import make_classification
-    from sklearn.ensemble import RandomForestClassifier
-    from sklearn.linear_model import LogisticRegression
-
-    stagedoor.set_tracking_uri(url)
-    models: Mapping[str, Any] = {
-        "A": LogisticRegression(),
-        "B": RandomForestClassifier(n_estimators=100, max_depth=10, random_state=0),
-    }
-    with Admin(url) as admin:
-        for name, model in models.items():
-            rows, labels = make_classification(
-                n_samples=2000, n_features=_COLUMNS[name], random_state=0
-            )
-            model.fit(rows, labels)
-            with stagedoor.start_run():
-                stagedoor.sklearn.log_model(
-                    model, "model", registered_model_name=name, input_example=rows[:5]
-                )
-            admin.promote(name, 1)
-
-
-def _row_of(name: str) -> bytes:
-    row = [round(0.1 * (index + 1), 1) for index in range(_COLUMNS[name])]
-    return msgspec.json.encode({"instances": [row]})
-
-
 def _method(given: argparse.Namespace, pins: Pins, runs: list[Run]) -> dict[str, Any]:
     return {
         "command": f"python -m loadtests.bench --rounds {given.rounds} --seconds {given.seconds}",
@@ -224,8 +197,12 @@ def _method(given: argparse.Namespace, pins: Pins, runs: list[Run]) -> dict[str,
         "load_cpus": sorted(pins.load),
         "floor": "bare ASGI callable, uvicorn, httptools, uvloop, one worker, fixed answer",
         "path only": "all of our predict path in one process, with a model that answers 0 at once",
-        "model A": "LogisticRegression, 4 columns, one row, in its runner process",
-        "model B": "RandomForestClassifier, 100 trees of depth 10, 20 columns, one row, likewise",
+        "model A": "LogisticRegression, 4 columns",
+        "model B": "RandomForestClassifier, 100 trees of depth 10, 20 columns",
+        "model C": "HistGradientBoostingRegressor, 100 trees, 20 columns",
+        "model D": "Pipeline(StandardScaler, LogisticRegression), 30 named columns",
+        "model E": "GradientBoostingRegressor, 100 trees, 20 columns",
+        "rows": "one a request, drawn at random; every answer was compared with the model's first",
     }
 
 

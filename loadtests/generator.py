@@ -4,6 +4,7 @@ The client is honest about being slower than wrk: every result names who made th
 """
 
 import asyncio
+import itertools
 import json
 import shutil
 import subprocess
@@ -18,7 +19,15 @@ _MARK = "stagedoor-bench "
 _LUA = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
-wrk.body = %s
+local bodies = %s
+local requests, at = {}, 0
+init = function(args)
+  for n, body in ipairs(bodies) do requests[n] = wrk.format(nil, nil, nil, body) end
+end
+request = function()
+  at = at %% #requests + 1
+  return requests[at]
+end
 done = function(summary, latency, requests)
   local e = summary.errors
   io.write(string.format('%s{"count":%%d,"duration_us":%%d,"failed":%%d,"p50_us":%%d,"p99_us":%%d}\\n',
@@ -33,13 +42,13 @@ class Load(Struct, frozen=True):
 
     Args:
         url: Where to.
-        body: The bytes of each request.
+        bodies: The bytes of requests, in turn.
         connections: How many at the same time, each with one request under way.
         duration_s: For how many whole seconds: wrk takes no others.
     """
 
     url: str
-    body: bytes
+    bodies: tuple[bytes, ...]
     connections: int
     duration_s: int
 
@@ -73,7 +82,8 @@ def generate(load: Load) -> Measured:
 def _run_wrk(wrk: str, load: Load) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "post.lua"
-        script.write_text(_LUA % (json.dumps(load.body.decode()), _MARK))
+        bodies = ", ".join(json.dumps(body.decode()) for body in load.bodies)
+        script.write_text(_LUA % (f"{{{bodies}}}", _MARK))
         timing = ["-t1", f"-c{load.connections}", f"-d{load.duration_s}s"]
         told = subprocess.run(
             [wrk, *timing, "-s", str(script), load.url], capture_output=True, text=True, check=True
@@ -114,11 +124,13 @@ async def _converse(load: Load, ends_at: float, times_s: list[float]) -> int:
     target = urlsplit(load.url)
     reader, writer = await asyncio.open_connection(target.hostname, target.port)
     head = f"POST {target.path} HTTP/1.1\r\nHost: {target.netloc}\r\n"
-    head += f"Content-Type: application/json\r\nContent-Length: {len(load.body)}\r\n\r\n"
-    request = head.encode() + load.body
+    head += "Content-Type: application/json\r\n"
+    requests = itertools.cycle(
+        f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in load.bodies
+    )
     failed = 0
     while (sent_s := time.monotonic()) < ends_at:
-        writer.write(request)
+        writer.write(next(requests))
         if await _read_answer(reader):
             times_s.append(time.monotonic() - sent_s)
         else:

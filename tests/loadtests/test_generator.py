@@ -12,7 +12,7 @@ async def answering(answer: bytes, load: Load) -> tuple[int, int]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.readline():
             await reader.readuntil(b"\r\n\r\n")
-            await reader.readexactly(len(load.body))
+            await reader.readexactly(len(load.bodies[0]))
             writer.write(answer)
         writer.close()
 
@@ -20,19 +20,19 @@ async def answering(answer: bytes, load: Load) -> tuple[int, int]:
     async with server:
         port = server.sockets[0].getsockname()[1]
         url = f"http://127.0.0.1:{port}/models/A/invocations"
-        measured = await drive(Load(url, load.body, load.connections, load.duration_s))
+        measured = await drive(Load(url, load.bodies, load.connections, load.duration_s))
     return measured.count, measured.failed
 
 
 def test_our_own_client_counts_answers() -> None:
-    count, failed = asyncio.run(answering(GOOD, Load("", b"{}", 4, 1)))
+    count, failed = asyncio.run(answering(GOOD, Load("", (b"{}",), 4, 1)))
 
     assert count >= 4
     assert failed == 0
 
 
 def test_our_own_client_counts_refusals_as_failed() -> None:
-    count, failed = asyncio.run(answering(BAD, Load("", b"{}", 2, 1)))
+    count, failed = asyncio.run(answering(BAD, Load("", (b"{}",), 2, 1)))
 
     assert count == 0
     assert failed >= 2
