@@ -112,18 +112,15 @@ class Worker:
         self.identity = identity
         self.is_draining = False
         self.table = RouteTable()
+        timeout_s = settings.registry.switch_timeout_s
         self.database = open_database(settings.storage.backend_store_uri)
         self.artifacts = open_artifacts(settings.storage.artifacts_destination)
         self.tracking = SqlTrackingStore(
             self.database, default_artifact_root=settings.storage.default_artifact_root
         )
         self.registry = SqlRegistryStore(
-            self.database,
-            seal=self._seal,
-            actor=LOCAL_NAME,
-            switch_timeout_s=settings.registry.switch_timeout_s,
+            self.database, seal=self._seal, actor=LOCAL_NAME, switch_timeout_s=timeout_s
         )
-        timeout_s = settings.registry.switch_timeout_s
         self.ledger = RouteLedger(self.database, switch_timeout_s=timeout_s)
         self.state_metrics = StateMetrics()
         self.manager = self._make_manager()
@@ -141,7 +138,7 @@ class Worker:
             wake=self.reconciler.wake,
             read_live=self._read_live,
             seal=self._seal,
-            switch_timeout_s=settings.registry.switch_timeout_s,
+            switch_timeout_s=timeout_s,
         )
         predict = self._make_predict()
         self.opening = Opening(predict, patience_s=settings.serving.load_timeout_s)

@@ -68,9 +68,10 @@ def test_the_client_of_deployments_is_answered(tutorial: Tutorial) -> None:
 def test_what_the_client_registered_answers_over_http(tutorial: Tutorial, target: str) -> None:
     server, told = tutorial.server, tutorial.told
 
-    def answers() -> bool:
-        return server.predict(target, told["rows"]).status == 200
+    def all_answer() -> bool:
+        replies = server.ask_every_worker(lambda: server.predict(target, told["rows"]))
+        return {reply.status for reply in replies.values()} == {200}
 
-    server.wait_until(answers, f"{target} served")
+    server.wait_until(all_answer, f"{target} served by every worker")
 
     assert server.predict(target, told["rows"]).predictions == told["expected"]

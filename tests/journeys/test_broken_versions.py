@@ -28,7 +28,7 @@ WRONG_ANSWER = Signature(
 )
 SETTINGS = {
     "serving": {"load_timeout_s": 9},
-    "registry": {"switch_timeout_s": 25},
+    "registry": {"switch_timeout_s": 17},
 }
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 

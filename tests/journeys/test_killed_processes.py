@@ -101,19 +101,21 @@ def test_nothing_is_lost_when_the_server_is_told_to_end_under_load(tmp_path: Pat
     assert false_answers(history, marked_answer) == []
 
 
-def test_a_call_under_way_is_answered_although_the_server_was_told_to_end(server: Server) -> None:
-    assert register(server, "Slow", Marked(1, pause_s=1.5)) == 1
-    assert server.promote("Slow", 1).status == 200
-    replies: list[Reply] = []
-    caller = threading.Thread(target=lambda: replies.append(server.predict("Slow", PROBES[:1])))
-    caller.start()
-    server.wait_until(lambda: _inflight(server) == 1.0, "a call under way")
+def test_a_call_under_way_is_answered_although_the_server_was_told_to_end(tmp_path: Path) -> None:
+    settings = {"serving": {"warmup_requests": 1}}
+    with running(Server(tmp_path / "server", settings=settings)) as server:
+        assert register(server, "Slow", Marked(1, pause_s=1.5)) == 1
+        assert server.promote("Slow", 1).status == 200
+        replies: list[Reply] = []
+        caller = threading.Thread(target=lambda: replies.append(server.predict("Slow", PROBES[:1])))
+        caller.start()
+        server.wait_until(lambda: _inflight(server) == 1.0, "a call under way")
 
-    server.process.send_signal(signal.SIGTERM)
-    caller.join(30.0)
+        server.process.send_signal(signal.SIGTERM)
+        caller.join(30.0)
 
-    assert [reply.status for reply in replies] == [200]
-    assert server.process.wait(30) == 0
+        assert [reply.status for reply in replies] == [200]
+        assert server.process.wait(30) == 0
 
 
 def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The same story on PostgreSQL, by the scoring server, and with several in Production."""
 
 import io
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 from gateway.protocols.media import ARROW_STREAM, NPY, PARQUET
 from tests.journeys.history import failures, false_answers
 from tests.journeys.models import marked_answer, register_marked
-from tests.journeys.server import Reply, Server, kill_hard, running
+from tests.journeys.server import STAGEDOOR, Reply, Server, kill_hard, running
 from tests.journeys.traffic import Traffic
 
 ROWS = [[1.0, 2.0, 3.0]]
@@ -74,8 +75,20 @@ def test_several_versions_may_stand_in_production_where_that_is_set(tmp_path: Pa
         )
         query = "/api/2.0/mlflow/model-versions/search"
         found = server.get(query).json()["model_versions"]
+        assert server.stop() == 0
+        strict = subprocess.run(
+            [STAGEDOOR, "server", "--port", "0"],
+            cwd=server.folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     assert {version["current_stage"] for version in found} == {"Production"}
+    assert strict.returncode != 0
+    assert "several versions are in Production of: Marked" in strict.stderr
+    assert "Traceback" not in strict.stderr
 
 
 def test_models_serve_answers_at_invocations(tmp_path: Path) -> None:

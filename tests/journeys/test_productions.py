@@ -1,12 +1,10 @@
-"""How many versions may be in Production: one at every instant, or as many as MLflow allows."""
+"""One version is in Production at every instant, however many move at once."""
 
-import subprocess
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from tests.journeys.models import register_marked
-from tests.journeys.server import STAGEDOOR, Server, running
+from tests.journeys.server import Server
 
 ROWS = [[1.0, 2.0, 3.0]]
 RACERS = 8
@@ -43,32 +41,3 @@ def test_racing_transitions_leave_one_version_in_production_at_every_instant(
         lambda: shared.predict("Raced", ROWS).headers.get("stagedoor-version") == winner,
         "the last one served",
     )
-
-
-def test_several_productions_are_allowed_when_asked_for_and_the_highest_number_serves(
-    tmp_path: Path,
-) -> None:
-    settings = {"registry": {"single_production": False}}
-    with running(Server(tmp_path / "server", settings=settings)) as server:
-        register_marked(server, "Shared", 2)
-        for version in (2, 1):
-            assert server.transition("Shared", version, "Production").status == 200
-            server.wait_until(
-                lambda: server.predict("Shared", ROWS).headers.get("stagedoor-version") == "2",
-                "the highest number served",
-            )
-        both = stages(server, "Shared")
-        assert server.stop() == 0
-        strict = subprocess.run(
-            [STAGEDOOR, "server", "--port", "0"],
-            cwd=server.folder,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    assert both == {"1": "Production", "2": "Production"}
-    assert strict.returncode != 0
-    assert "several versions are in Production of: Shared" in strict.stderr
-    assert "Traceback" not in strict.stderr
