@@ -7,6 +7,7 @@ application behind it is ``gateway.dispatch``; ``gateway.app.run_worker`` makes 
 
 import asyncio
 import time
+import weakref
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, cast
@@ -166,8 +167,6 @@ class DoorProtocol(HttpToolsProtocol):
             self._refuse_head()
             return
         super().on_headers_complete()
-        # ASGI's own extensions are mappings; ours is a call.
-        self.scope["extensions"] = {REPLY: Reply(self.cycle)}  # type: ignore[dict-item]
         self._is_in_body = True
         if self.server_state.is_draining:  # type: ignore[attr-defined] # a DoorState
             self.cycle.keep_alive = False
@@ -195,15 +194,18 @@ class DoorProtocol(HttpToolsProtocol):
         if self._held is not None:
             self._serve_at_once(self._held)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ARG002 - uvicorn's
         """Serve a request; one that is being parsed is held until its body is there, or not."""
         if self._may_hold:
             self._held = cycle
         else:
-            super()._start_asgi_task(cycle, app)
+            self.start_task(cycle)
 
     def start_task(self, cycle: RequestResponseCycle) -> None:
         """Serve a request the usual way, from its beginning."""
+        # ASGI's own extensions are mappings; ours is a call. A cycle is in no circle with its own
+        # scope: what only the garbage collector frees costs a tenth of all time, and stalls.
+        cycle.scope["extensions"] = {REPLY: Reply(weakref.proxy(cycle))}  # type: ignore[dict-item]
         super()._start_asgi_task(cycle, self.app)
 
     def _release_held(self) -> None:

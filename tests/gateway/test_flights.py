@@ -1,5 +1,6 @@
 """Requests answered outside of ASGI, over real sockets, and those that are sent the usual way."""
 
+import gc
 import json
 import socket
 import threading
@@ -286,3 +287,22 @@ def test_callers_who_leave_give_the_version_back(worker: Worker) -> None:
     talk(worker, request({"inputs": [[2.0]]}))
 
     assert {holder.leases for holder in worker.shelf.holders.values()} == {0}
+
+
+@pytest.mark.parametrize("method", ["at once", "the usual way"])
+def test_a_request_leaves_nothing_to_the_garbage_collector(method: str, worker: Worker) -> None:
+    """A circle of objects for each request costs a tenth of all time, and stalls all others."""
+    count = 200
+    one = request({"inputs": [[2.0]]})
+    if method == "the usual way":
+        worker.publish(Route(production=1, staging=2, split=Split("s", "Staging", 10_000)))
+    talk(worker, one)
+    gc.collect()
+    gc.disable()
+    try:
+        talk(worker, *([one] * count), count=count)
+        found = gc.collect()
+    finally:
+        gc.enable()
+
+    assert found < count
