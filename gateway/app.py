@@ -48,7 +48,7 @@ from gateway.delivery.webhook_sender import Pace, WebhookSender
 from gateway.delivery.webhooks import Webhooks
 from gateway.dispatch import App, Dispatch
 from gateway.grpc_server import GrpcServer
-from gateway.http_protocol import DoorConfig, DoorServer
+from gateway.http_server import DoorConfig, DoorServer
 from gateway.opening import Opening
 from gateway.predict import Place, Predict
 from gateway.repository import Repository

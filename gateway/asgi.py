@@ -1,6 +1,6 @@
 """Bodies in and answers out, as ASGI has them, and faster where our own server is outside.
 
-Used by ``predict`` and ``http_protocol`` on the event loop.
+Used by ``predict`` and ``quick_protocol`` on the event loop.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -13,10 +13,7 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 REPLY = "stagedoor.reply"
-"""The extension of ASGI by which a server takes a whole answer: see ``http_protocol``."""
-
-AtOnce = Callable[[Scope, bytes, "Flight"], bool]
-"""Takes a whole request outside of ASGI, if it can; says whether it did. Then the flight lands."""
+"""The extension of ASGI by which a server takes a whole answer: see ``quick_protocol``."""
 
 
 class Flight(Protocol):
@@ -30,6 +27,22 @@ class Flight(Protocol):
 
     def divert(self) -> None:
         """Send the request the usual way, from its beginning: that one knows every refusal."""
+
+
+class Ticket(Protocol):
+    """What a head says of requests, read once and good for all that a connection repeats it in."""
+
+    def board(self, body: bytes, flight: Flight) -> bool:
+        """Take a whole request, if it can be answered at once; then the flight lands.
+
+        Args:
+            body: All of it.
+            flight: The request; diverted if it turns out otherwise later.
+        """
+
+
+FindTicket = Callable[[Scope], Ticket | None]
+"""Reads a head, of a request by POST: ``headers`` and ``raw_path``; none leaves it to ASGI."""
 
 
 _NOTHING: Mapping[str, Any] = {}

@@ -5,17 +5,17 @@ else to Litestar. Both find ``request_id`` and ``principal`` in ``scope["state"]
 """
 
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from gateway import logs
-from gateway.asgi import AtOnce, Flight
+from gateway.asgi import FindTicket, Ticket
 from gateway.auth.door import Door, Head, PermissionOf, check_body_size, read_head
 from gateway.auth.policy import Permission
 from gateway.errors import Refusal, render
 from gateway.protocols import v2_rest
+from gateway.request_ids import RequestIds
 from tracking.errors import StagedoorError
 
 Scope = MutableMapping[str, Any]
@@ -32,9 +32,6 @@ REWRITES = (("/ajax-api/", "/api/"), ("/api/2.0/preview/", "/api/2.0/"))
 """Other names of MLflow's paths, and the name that ours have."""
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _SERVER_ERROR = 500
-_NOISE_BYTES = 10
-_NOISE_AT_ONCE = 256
-_MOMENT, _CHANCE, _VARIANT = 2**48 - 1, 2**62 - 1, 0b10 << 62
 _LOG = logging.getLogger("stagedoor.requests")
 
 
@@ -60,7 +57,7 @@ class Dispatch:
         worker_id: str,
         static_prefix: str = "",
     ) -> None:
-        self._at_once: AtOnce | None = getattr(predict, "at_once", None)
+        self._find_ticket: FindTicket | None = getattr(predict, "ticket", None)
         self._predict = predict
         self._control = control
         self._door = door
@@ -69,7 +66,7 @@ class Dispatch:
         prefix = static_prefix.rstrip("/")
         self._rewrites = ((f"{prefix}/", "/"), *REWRITES) if prefix else REWRITES
         self._aliases = tuple(alias.encode() for alias, _ in self._rewrites)
-        self._noise = Noise()
+        self._ids = RequestIds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
@@ -78,7 +75,7 @@ class Dispatch:
             return
         if scope["raw_path"].startswith(self._aliases):
             rewrite(scope, self._rewrites)
-        request_id = new_request_id(time.time_ns() // 1_000_000, self._noise.take())
+        request_id = self._ids.take()
         scope.setdefault("state", {})["request_id"] = request_id
         logs.request_id.set(request_id)
         if is_predict_path(scope["raw_path"]):
@@ -86,22 +83,21 @@ class Dispatch:
         else:
             await self._serve_control(scope, receive, send)
 
-    def at_once(self, scope: Scope, body: bytes, flight: Flight) -> bool:
-        """Take a whole predict request that needs nothing to be waited for; say whether it did.
+    def ticket(self, scope: Scope) -> Ticket | None:
+        """Read a head by which whole predict requests can be answered at once, if it is one.
 
         Whoever is not let in, and whatever fails, goes the usual way and is refused there.
         """
-        if self._at_once is None or not self._door.is_local:
-            return False
+        if self._find_ticket is None or not self._door.is_local:
+            return None
         if not scope["raw_path"].startswith(_PREDICT_PREFIXES):
-            return False
+            return None
         try:
             self._door.admit_local(scope, read_head(scope["headers"]), Permission.PREDICT)
         except StagedoorError:
-            return False
-        request_id = new_request_id(time.time_ns() // 1_000_000, self._noise.take())
-        scope.setdefault("state", {})["request_id"] = request_id
-        return self._at_once(scope, body, flight)
+            return None
+        scope["max_body_bytes"] = self._door.body_limit(scope)
+        return self._find_ticket(scope)
 
     async def _serve_predict(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_open = scope["raw_path"] in _OPEN_PREDICT_PATHS
@@ -143,21 +139,6 @@ class Dispatch:
         return _capped(receive, head, self._door.body_limit(scope))
 
 
-class Noise:
-    """Random bytes for request ids, asked of the kernel for many requests at once."""
-
-    def __init__(self) -> None:
-        self._bytes = b""
-        self._at = 0
-
-    def take(self) -> bytes:
-        """Return bytes that were never returned before."""
-        if self._at >= len(self._bytes):
-            self._bytes, self._at = os.urandom(_NOISE_BYTES * _NOISE_AT_ONCE), 0
-        self._at += _NOISE_BYTES
-        return self._bytes[self._at - _NOISE_BYTES : self._at]
-
-
 class _Answer:
     """Sends a control answer with the headers that all have, and remembers its status."""
 
@@ -182,19 +163,6 @@ class _Answer:
 def is_predict_path(raw_path: bytes) -> bool:
     """Decide whether a path is answered by ``gateway.predict``, by the bytes as they came."""
     return raw_path.startswith(_PREDICT_PREFIXES) or raw_path in _PREDICT_PATHS
-
-
-def new_request_id(now_ms: int, noise: bytes) -> str:
-    """Return a UUID of version 7.
-
-    Args:
-        now_ms: The time.
-        noise: 10 random bytes.
-    """
-    chance = int.from_bytes(noise, "big")
-    moment = f"{now_ms & _MOMENT:012x}"
-    low = f"{_VARIANT | chance & _CHANCE:016x}"
-    return f"{moment[:8]}-{moment[8:]}-7{chance >> 68:03x}-{low[:4]}-{low[4:]}"
 
 
 def rewrite(scope: Scope, rewrites: tuple[tuple[str, str], ...]) -> None:

@@ -1,20 +1,20 @@
 """Predict requests answered outside of ASGI: no task, no coroutine, no future.
 
 A whole request on a known line, for a version with an engine, needs nothing that has to be waited
-for but its turn. ``predict`` lets it board; the engine's ``gathering`` tells it the answer; then it
-lands. Whatever else happens diverts it to the usual way, which starts anew and knows every refusal.
-Event loop only.
+for but its turn. ``quick_protocol`` has a connection's head read once, by a ``Ticket``, and lets
+requests board by it; the engine's ``gathering`` tells the answer; then they land. Whatever else
+happens diverts them to the usual way, which starts anew and knows every refusal. Event loop only.
 """
 
 import time
 from collections.abc import Callable
 
-from msgspec import Struct
-
 from gateway.asgi import Flight, Scope
-from gateway.lines import Line, Way, read_asked
+from gateway.lines import Asked, Line, Lines, Way, read_asked
 from gateway.protocols.wires import is_plain
+from gateway.request_ids import RequestIds
 from gateway.routing.bucketing import check_key
+from gateway.routing.table import RouteTable
 from gateway.serving.engine_servable import EngineServable
 from gateway.serving.lease import Lease
 from registry.route import VersionKey
@@ -22,62 +22,94 @@ from registry.tensors import InferRequest, Prediction
 from tracking.errors import StagedoorError
 
 
-class Boarding(Struct, frozen=True):
-    """What a request brings along.
+class Desk:
+    """Gives tickets. One per worker.
 
     Args:
-        flight: The request, as the server has it.
+        table: Returns the snapshot of routes; one read of it decides a request.
+        lines: What is known of paths.
         lease: Lends a version.
-        started_s: When its head was read.
     """
 
-    flight: Flight
-    lease: Callable[[VersionKey], Lease]
-    started_s: float
+    def __init__(
+        self,
+        table: Callable[[], RouteTable],
+        lines: Lines,
+        lease: Callable[[VersionKey], Lease],
+    ) -> None:
+        self.table = table
+        self.lines = lines
+        self.lease = lease
+        self.ids = RequestIds()
+
+    def ticket(self, scope: Scope) -> "Ticket | None":
+        """Read a head; ``None`` where each of its requests has to be looked at by itself."""
+        line = self.lines.find(scope["raw_path"], self.table())
+        if line is None:
+            return None
+        asked = read_asked(line.call, scope, "")
+        try:
+            check_key(asked.key)
+        except StagedoorError:
+            return None
+        if asked.body_head.head_length is not None:
+            return None
+        return Ticket(self, scope, asked)
 
 
-def board(line: Line, scope: Scope, body: bytes, boarding: Boarding) -> bool:
-    """Let a request board, if it can; say whether it did.
+class Ticket:
+    """See ``gateway.asgi.Ticket``. Immutable, shared by requests with the same head."""
 
-    Raises:
-        StagedoorError: It has to be refused: the usual way does that.
-    """
-    asked = read_asked(line.call, scope, scope["state"]["request_id"])
-    check_key(asked.key)
-    if asked.body_head.head_length is not None:
-        return False
-    way = line.keyed if asked.key else line.unkeyed
-    lease = boarding.lease(way.assignment.key)
-    with lease as servable:
-        if type(servable) is not EngineServable:
+    __slots__ = ("_content_type", "_desk", "_has_key", "_max_body_bytes", "_raw_path")
+
+    def __init__(self, desk: Desk, scope: Scope, asked: Asked) -> None:
+        self._desk = desk
+        self._raw_path: bytes = scope["raw_path"]
+        self._max_body_bytes: int = scope["max_body_bytes"]
+        self._has_key = bool(asked.key)
+        self._content_type = asked.body_head.content_type
+
+    def board(self, body: bytes, flight: Flight) -> bool:
+        """Let a request board, if it can; say whether it did."""
+        started_s = time.perf_counter()
+        desk = self._desk
+        line = desk.lines.find(self._raw_path, desk.table())
+        if line is None or len(body) > self._max_body_bytes:
             return False
-        request = line.wire.decode(body, asked.body_head.content_type, servable.signature)
-        if request.routing_key or not is_plain(request):
-            return False
-        request_id = asked.request_id.encode()
-        waiter = Passenger(line, way, request, (boarding, request_id, lease))
-        if not servable.ask(request.batch, request.params, waiter):
-            return False
-        waiter.take_off()
+        way = line.keyed if self._has_key else line.unkeyed
+        try:
+            lease = desk.lease(way.assignment.key)
+            with lease as servable:
+                if type(servable) is not EngineServable:
+                    return False
+                request = line.wire.decode(body, self._content_type, servable.signature)
+                if request.routing_key or not is_plain(request):
+                    return False
+                waiter = Passenger(line, way, request, (flight, desk.ids.take(), lease, started_s))
+                if not servable.ask(request.batch, request.params, waiter):
+                    return False
+                waiter.take_off()
+        except StagedoorError:
+            return False  # the usual way refuses it
         return True
 
 
 class Passenger:
     """Waits for the answer of an engine, and holds its version meanwhile. See ``Waiter``."""
 
-    __slots__ = ("_boarding", "_lease", "_line", "_request", "_request_id", "_way")
+    __slots__ = ("_flight", "_lease", "_line", "_request", "_request_id", "_started_s", "_way")
 
     def __init__(
         self,
         line: Line,
         way: Way,
         request: InferRequest,
-        luggage: tuple[Boarding, bytes, Lease],
+        luggage: tuple[Flight, str, Lease, float],
     ) -> None:
         self._line = line
         self._way = way
         self._request = request
-        self._boarding, self._request_id, self._lease = luggage
+        self._flight, self._request_id, self._lease, self._started_s = luggage
 
     def take_off(self) -> None:
         """Hold the version until the answer is there."""
@@ -95,25 +127,25 @@ class Passenger:
             body = line.wire.encode(answer, self._request, way.assignment.key)
         except Exception:  # noqa: BLE001 - the usual way meets it again, and logs it
             self._let_go()
-            self._boarding.flight.divert()
+            self._flight.divert()
             return
         self._let_go()
-        flight = self._boarding.flight
+        flight = self._flight
         if flight.is_over():
             return
         head = b"%bstagedoor-request-id: %b\r\ncontent-length: %d\r\n" % (
             line.head,
-            self._request_id,
+            self._request_id.encode(),
             len(body),
         )
         flight.land(head, body)
-        way.tally.add(time.perf_counter() - self._boarding.started_s)
+        way.tally.add(time.perf_counter() - self._started_s)
 
     def set_exception(self, error: StagedoorError) -> None:
         """Go the usual way: the same error comes up there, and is told to the caller."""
         del error
         self._let_go()
-        self._boarding.flight.divert()
+        self._flight.divert()
 
     def _let_go(self) -> None:
         self._line.level.__exit__()

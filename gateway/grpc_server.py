@@ -8,7 +8,6 @@ start, in the worker: it does not outlive a fork.
 
 import importlib
 import json
-import os
 import time
 from collections.abc import AsyncIterator
 from functools import partial
@@ -19,7 +18,6 @@ from msgspec import Struct
 
 from gateway.auth.door import Door, Head
 from gateway.auth.policy import Permission
-from gateway.dispatch import new_request_id
 from gateway.errors import Refusal, render
 from gateway.lines import Asked
 from gateway.metrics import RequestLabels, observe_request
@@ -35,6 +33,7 @@ from gateway.protocols.v2_messages import (
     message,
 )
 from gateway.protocols.wires import BodyHead
+from gateway.request_ids import RequestIds
 from registry.references import Live, parse_ref
 from tracking.errors import (
     InvalidRequest,
@@ -100,6 +99,7 @@ class GrpcServer:
 
     def __init__(self, predict: Predict, door: Door, address: str, *, max_body_bytes: int) -> None:
         self._predict = predict
+        self._ids = RequestIds()
         self._door = door
         self._address = address
         self._max_message_bytes = max_body_bytes + _OVERHEAD_BYTES
@@ -189,7 +189,7 @@ class GrpcServer:
         self, name: str, request: bytes, context: Any
     ) -> tuple[bytes, Refusal | None]:
         started_s = time.perf_counter()
-        request_id = new_request_id(time.time_ns() // 1_000_000, os.urandom(10))
+        request_id = self._ids.take()
         labels = RequestLabels("", "", "", "grpc-oip")
         answered, refusal = b"", None
         try:

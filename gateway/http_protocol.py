@@ -2,96 +2,41 @@
 
 uvicorn has no deadline for a head or a body and httptools no cap on headers; a middleware would run
 too late for either. Everything here runs on the event loop, one protocol object per connection. The
-application behind it is ``gateway.dispatch``; ``gateway.app.run_worker`` makes the server.
+application behind it is ``gateway.dispatch``; ``http_server`` makes the server, whose connections
+are those of ``quick_protocol``.
 """
 
 import asyncio
-import time
-import weakref
-from collections.abc import Callable
-from types import FrameType
-from typing import Any, cast
+from typing import Any
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
-from uvicorn.server import Server, ServerState
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
 
-from gateway.asgi import REPLY, AtOnce, Scope
+from gateway.asgi import FindTicket
 from gateway.errors import Refusal
-from gateway.settings import Settings, is_loopback
+from gateway.settings import LimitSettings
 
 MAX_DISCARDED_BYTES = 256 * 1024 * 1024
-_PUBLIC_PRE_STOP_S = 5.0
-_OK = 200
 _HEAD_OVERHEAD_BYTES = 4  # ": " and the line's end
 
 
-class DoorConfig(Config):
-    """uvicorn's configuration with our limits in it. One per worker."""
+class LimitedConfig(Config):
+    """uvicorn's configuration, and what is ours: see ``http_server``.
 
-    def __init__(self, app: Any, settings: Settings) -> None:
-        server, serving = settings.server, settings.serving
-        super().__init__(
-            app,
-            http=DoorProtocol,
-            loop="uvloop",
-            ws="none",
-            lifespan="on",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_keep_alive=server.keep_alive_s,
-            timeout_graceful_shutdown=max(1, round(serving.drain_timeout_s)),
-        )
-        self.limits = settings.limits
-        self.pre_stop_s = pre_stop_s(settings)
-        self.at_once: AtOnce | None = getattr(app, "at_once", None)
+    Attributes:
+        limits: What a connection may send, and how slowly.
+        find_ticket: Says what of a head is enough to answer a whole request outside of ASGI.
+    """
+
+    limits: LimitSettings
+    find_ticket: FindTicket | None = None
 
 
 class DoorState(ServerState):
     """What the connections of one worker share: uvicorn's, and whether the worker drains."""
 
     is_draining = False
-
-
-class DoorServer(Server):
-    """One worker's server: drains at the first signal, leaves at once at the second.
-
-    Args:
-        config: Ours.
-        on_drain: Called once when draining starts, from a signal handler: set a flag, no more.
-    """
-
-    config: DoorConfig
-
-    def __init__(self, config: DoorConfig, *, on_drain: Callable[[], None]) -> None:
-        super().__init__(config)
-        self.server_state = DoorState()
-        self._on_drain = on_drain
-        self._exit_at: float | None = None
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
-        """Start to drain; on a second signal, leave."""
-        self._captured_signals.append(sig)
-        if self._exit_at is not None:
-            self.force_exit = self.should_exit = True
-            return
-        self._exit_at = time.monotonic() + self.config.pre_stop_s
-        self.should_exit = self.config.pre_stop_s == 0
-        self.server_state.is_draining = True  # type: ignore[attr-defined] # a DoorState
-        self._on_drain()
-
-    async def on_tick(self, counter: int) -> bool:
-        """Let uvicorn do its rounds, and end them once load balancers have had their time."""
-        if self._exit_at is not None and time.monotonic() >= self._exit_at:
-            self.should_exit = True
-        return await super().on_tick(counter)
 
 
 class DoorProtocol(HttpToolsProtocol):
@@ -101,19 +46,17 @@ class DoorProtocol(HttpToolsProtocol):
     incomplete a timer runs; while a body is, another looks at what arrived since its last look.
     """
 
-    config: DoorConfig
+    config: LimitedConfig
 
     def __init__(
         self,
-        config: DoorConfig,
+        config: LimitedConfig,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.limits = config.limits
-        self._held: RequestResponseCycle | None = None
-        self._may_hold = False
         self._is_refused = False
         self._is_in_body = False
         self._unparsed_bytes = 0
@@ -122,6 +65,8 @@ class DoorProtocol(HttpToolsProtocol):
         self._discarded_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._body_timer: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._idle_since_s: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or turn it away when there are too many."""
@@ -142,11 +87,11 @@ class DoorProtocol(HttpToolsProtocol):
             return
         self._unparsed_bytes += len(data)
         self._arrived_bytes = self._unparsed_bytes
-        self._may_hold = self.config.at_once is not None
         super().data_received(data)
-        self._may_hold = False
-        if self._held is not None:
-            self._release_held()  # its body is not all there
+        self._look_after()
+
+    def _look_after(self) -> None:
+        """Watch what is still missing of what arrives."""
         if self._is_refused or self.transport.is_closing():
             self._stop_timers()
         elif self._is_in_body:
@@ -166,8 +111,12 @@ class DoorProtocol(HttpToolsProtocol):
         if self._arrived_bytes > max_bytes and self._measure_head() > max_bytes:
             self._refuse_head()
             return
-        super().on_headers_complete()
         self._is_in_body = True
+        self._take_head()
+
+    def _take_head(self) -> None:
+        """Hand the request to the application."""
+        super().on_headers_complete()
         if self.server_state.is_draining:  # type: ignore[attr-defined] # a DoorState
             self.cycle.keep_alive = False
 
@@ -186,41 +135,48 @@ class DoorProtocol(HttpToolsProtocol):
         """End a request's body."""
         if self._is_refused:
             return
+        self._end_body()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Begin with the next request, if it waits already.
+
+        What uvicorn does, but for the timer: it sets a new one after each answer.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since_s = self.loop.time()
+        if self._idle_timer is None:
+            self._await_request(self.timeout_keep_alive)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Note that the connection is not idle; its timer sees that when it runs out."""
+        self._idle_since_s = None
+
+    def _await_request(self, seconds: float) -> None:
+        self._idle_timer = self.loop.call_later(seconds, self._judge_idleness)
+
+    def _judge_idleness(self) -> None:
+        self._idle_timer = None
+        if self._idle_since_s is None or self.transport.is_closing():
+            return  # the next answer sets it again
+        left_s = self._idle_since_s + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self._await_request(left_s)
+        else:
+            self.transport.close()
+
+    def _end_body(self) -> None:
         self._is_in_body = False
         self._unparsed_bytes = self._discarded_bytes = 0
-        _cancel(self._body_timer)
-        self._body_timer = None
-        super().on_message_complete()
-        if self._held is not None:
-            self._serve_at_once(self._held)
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ARG002 - uvicorn's
-        """Serve a request; one that is being parsed is held until its body is there, or not."""
-        if self._may_hold:
-            self._held = cycle
-        else:
-            self.start_task(cycle)
-
-    def start_task(self, cycle: RequestResponseCycle) -> None:
-        """Serve a request the usual way, from its beginning."""
-        # ASGI's own extensions are mappings; ours is a call. A cycle is in no circle with its own
-        # scope: what only the garbage collector frees costs a tenth of all time, and stalls.
-        cycle.scope["extensions"] = {REPLY: Reply(weakref.proxy(cycle))}  # type: ignore[dict-item]
-        super()._start_asgi_task(cycle, self.app)
-
-    def _release_held(self) -> None:
-        cycle, self._held = self._held, None
-        if cycle is not None and not cycle.disconnected:
-            self.start_task(cycle)
-
-    def _serve_at_once(self, cycle: RequestResponseCycle) -> None:
-        """Try to have a whole request answered without a task."""
-        at_once, scope = self.config.at_once, cast("Scope", cycle.scope)
-        flight = _Flight(self, cycle)
-        if at_once is None or not at_once(scope, bytes(cycle.body), flight):
-            self._release_held()
-        else:
-            self._held = None
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
 
     def _measure_head(self) -> int:
         lines = sum(len(n) + len(v) + _HEAD_OVERHEAD_BYTES for n, v in self.headers)
@@ -231,8 +187,9 @@ class DoorProtocol(HttpToolsProtocol):
 
     def _end_head(self) -> None:
         self._unparsed_bytes = 0
-        _cancel(self._head_timer)
-        self._head_timer = None
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def _head_is_late(self) -> None:
         self._head_timer = None
@@ -276,82 +233,10 @@ class DoorProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _stop_timers(self) -> None:
-        _cancel(self._head_timer)
-        self._head_timer = None
-        _cancel(self._body_timer)
-        self._body_timer = None
-
-
-class Reply:
-    """Takes a whole answer with status 200 and writes it at one go. One per request.
-
-    What ``RequestResponseCycle.send`` does in two steps and with a look at each header. The caller
-    vouches for its headers.
-    """
-
-    __slots__ = ("_cycle",)
-
-    def __init__(self, cycle: RequestResponseCycle) -> None:
-        self._cycle = cycle
-
-    def __call__(self, head: bytes, body: bytes) -> bool:
-        """Write an answer; tell whether it was, or has to be sent the usual way.
-
-        Args:
-            head: Header lines with their ends, the body's length among them.
-            body: All of it.
-        """
-        cycle = self._cycle
-        if cycle.disconnected or cycle.response_started or cycle.flow.write_paused:
-            return False
-        cycle.response_started = cycle.response_complete = True
-        cycle.waiting_for_100_continue = False
-        for name, value in cycle.default_headers:
-            head += b"%b: %b\r\n" % (name, value)
-        end = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
-        cycle.transport.write(STATUS_LINE[_OK] + head + end + body)
-        cycle.message_event.set()
-        if not cycle.keep_alive:
-            cycle.transport.close()
-        cycle.on_response()
-        return True
-
-
-class _Flight:
-    """A request that is answered without a task; see ``gateway.asgi.Flight``."""
-
-    __slots__ = ("_cycle", "_protocol")
-
-    def __init__(self, protocol: DoorProtocol, cycle: RequestResponseCycle) -> None:
-        self._protocol = protocol
-        self._cycle = cycle
-
-    def is_over(self) -> bool:
-        """Say whether the connection is gone."""
-        return self._cycle.disconnected
-
-    def land(self, head: bytes, body: bytes) -> None:
-        """Write the answer; the usual way waits for callers who read slowly."""
-        if not Reply(self._cycle)(head, body):
-            self.divert()
-
-    def divert(self) -> None:
-        """Start the task that was saved so far."""
-        if not self._cycle.disconnected:
-            self._protocol.start_task(self._cycle)
-
-
-def pre_stop_s(settings: Settings) -> float:
-    """Return how long a worker goes on accepting after it was told to end."""
-    server = settings.server
-    if server.pre_stop_s is not None:
-        return server.pre_stop_s
-    return 0.0 if is_loopback(server.host) else _PUBLIC_PRE_STOP_S
-
-
-def _cancel(timer: asyncio.TimerHandle | None) -> None:
-    if timer is not None:
-        timer.cancel()
+        for timer in (self._head_timer, self._body_timer, self._idle_timer):
+            if timer is not None:
+                timer.cancel()
+        self._head_timer = self._body_timer = self._idle_timer = None
 
 
 def _refusal_bytes(refusal: Refusal) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
 
-from gateway.asgi import AtOnce, Flight
+from gateway.asgi import FindTicket, Ticket
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -19,10 +19,6 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _UNTOUCHED = frozenset({"GET", "HEAD"})
 """Questions about readiness must be answered while it is not there."""
-
-
-def _never(_scope: Scope, _body: bytes, _flight: Flight) -> bool:
-    return False
 
 
 class Opening:
@@ -35,7 +31,7 @@ class Opening:
 
     def __init__(self, predict: App, *, patience_s: float) -> None:
         self._predict = predict
-        self._at_once: AtOnce = getattr(predict, "at_once", _never)
+        self._find_ticket: FindTicket | None = getattr(predict, "ticket", None)
         self._patience_s = patience_s
         self._is_open = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -49,9 +45,11 @@ class Opening:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._is_open.set)
 
-    def at_once(self, scope: Scope, body: bytes, flight: Flight) -> bool:
-        """Take a whole request, once everybody is let through."""
-        return self._is_open.is_set() and self._at_once(scope, body, flight)
+    def ticket(self, scope: Scope) -> Ticket | None:
+        """Read a head, once everybody is let through."""
+        if self._find_ticket is None or not self._is_open.is_set():
+            return None
+        return self._find_ticket(scope)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, now or a little later."""

@@ -13,7 +13,6 @@ import msgspec
 from msgspec import Struct
 
 from gateway.asgi import (
-    Flight,
     Receive,
     Scope,
     Send,
@@ -24,7 +23,7 @@ from gateway.asgi import (
 )
 from gateway.auth.policy import LOCAL, Permission, allows
 from gateway.errors import Refusal, render
-from gateway.flights import Boarding, board
+from gateway.flights import Desk, Ticket
 from gateway.lines import Asked, Line, Lines, Way, labels_of, read_asked
 from gateway.metrics import (
     observe_assignment,
@@ -117,6 +116,7 @@ class Predict:
         self._demand = demand
         self._questions = Questions(table, holdings, unready, shelf)
         self._lines = Lines(place.worker, place.default)
+        self._desk = Desk(table, self._lines, holdings.lease)
         self._load_timeout_s = place.load_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -147,22 +147,13 @@ class Predict:
         if not send_at_once(scope, b"%b%b: %b\r\n" % (line.head, *identity), reply):
             await send_answer(send, _OK, reply, [*line.headers, identity])
 
-    def at_once(self, scope: Scope, body: bytes, flight: Flight) -> bool:
-        """Take a whole request that an engine can answer; say whether it was taken.
+    def ticket(self, scope: Scope) -> Ticket | None:
+        """Read the head of requests that an engine may answer outside of ASGI, if it is one.
 
         Args:
-            scope: Of a caller who may predict.
-            body: All of it.
-            flight: Lands with the answer, or is diverted to ``__call__``.
+            scope: Of a caller who may predict; it tells the largest body, too.
         """
-        started_s = time.perf_counter()
-        line = self._lines.find(scope["raw_path"], self._table())
-        if line is None or scope["method"] != "POST":
-            return False
-        try:
-            return board(line, scope, body, Boarding(flight, self._holdings.lease, started_s))
-        except StagedoorError:
-            return False
+        return self._desk.ticket(scope)
 
     async def _answer_on(self, line: Line, way: Way, asked: Asked, body: bytes) -> bytes | None:
         """Answer one request's rows; ``None`` where the body asks for the usual way."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from gateway import logs
-from gateway.http_protocol import pre_stop_s
+from gateway.http_server import pre_stop_s
 from gateway.listening import address_of, listen, reserved_for_grpc
 from gateway.preparation import prepared_run_folder, start_preparing
 from gateway.settings import Settings, metrics_folder

@@ -13,7 +13,7 @@ import numpy as np
 from gateway.auth.door import Door
 from gateway.auth.hosts import host_policy
 from gateway.dispatch import Dispatch, Message, Receive, Scope, Send
-from gateway.http_protocol import DoorConfig, DoorServer
+from gateway.http_server import DoorConfig, DoorServer
 from gateway.predict import Place, Predict
 from gateway.routing.table import ModelRoute, RouteTable
 from gateway.serving.lease import Holder, Lease

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from typing import Any
 
-from gateway.http_protocol import DoorConfig, DoorServer
+from gateway.http_server import DoorConfig, DoorServer
 from gateway.settings import Settings, load_settings
 from gateway.supervisor import serve
 from gateway.worker import WorkerIdentity

@@ -5,13 +5,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gateway.auth.door import Door
 from gateway.auth.hosts import host_policy
 from gateway.auth.policy import LOCAL, Permission, Principal
-from gateway.dispatch import Dispatch, is_predict_path, new_request_id, rewrite
+from gateway.dispatch import Dispatch, is_predict_path, rewrite
 
 LOCALHOST = [(b"host", b"localhost")]
 
@@ -270,24 +268,6 @@ def test_a_control_request_is_logged_with_its_status(caplog: pytest.LogCaptureFi
         Server().ask("/health")
 
     assert [record.getMessage() for record in caplog.records] == ["POST /api 200"]
-
-
-@given(st.integers(0, 2**48 - 1), st.binary(min_size=10, max_size=10))
-def test_a_request_id_is_a_uuid_that_sorts_by_time(now_ms: int, noise: bytes) -> None:
-    parsed = uuid.UUID(new_request_id(now_ms, noise))
-
-    assert (parsed.version, parsed.variant) == (7, uuid.RFC_4122)
-    assert parsed.int >> 80 == now_ms
-
-
-@given(st.binary(min_size=10, max_size=10), st.binary(min_size=10, max_size=10))
-def test_different_noise_gives_different_ids(first: bytes, second: bytes) -> None:
-    def significant(noise: bytes) -> int:
-        return int.from_bytes(noise, "big") & (2**80 - 1) & ~(0x3F << 62)
-
-    same = new_request_id(0, first) == new_request_id(0, second)
-
-    assert same == (significant(first) == significant(second))
 
 
 def test_predict_paths_are_known_by_their_bytes() -> None:

@@ -14,7 +14,7 @@ import pytest
 from gateway.auth.door import Door
 from gateway.auth.hosts import host_policy
 from gateway.dispatch import Dispatch, Receive, Scope, Send
-from gateway.http_protocol import DoorConfig, DoorServer
+from gateway.http_server import DoorConfig, DoorServer
 from gateway.listening import listen
 from gateway.opening import Opening
 from gateway.predict import Place, Predict
@@ -287,6 +287,88 @@ def test_callers_who_leave_give_the_version_back(worker: Worker) -> None:
     talk(worker, request({"inputs": [[2.0]]}))
 
     assert {holder.leases for holder in worker.shelf.holders.values()} == {0}
+
+
+def test_a_connection_that_repeats_its_head_is_still_looked_at(worker: Worker) -> None:
+    """The head is read once; a path, a host, a key or a length that differ are read again."""
+    fine = request({"inputs": [[2.0]]})
+    asked = {
+        "as before": (fine, 200),
+        "longer": (request({"inputs": [[2.0], [3.0]]}), 200),
+        "another host": (fine.replace(b"127.0.0.1", b"evil.example"), 403),
+        "as it was": (fine, 200),
+        "another type": (fine.replace(b"/json", b"/text"), 415),
+        "a foreign origin": (
+            request({"inputs": [[2.0]]}, PATH, "Origin: http://evil.example"),
+            403,
+        ),
+        "a long key": (request({"inputs": [[2.0]]}, PATH, "Stagedoor-Key: " + "k" * 600), 400),
+        "compressed": (request({"inputs": [[2.0]]}, PATH, "Content-Encoding: gzip"), 415),
+        "another path": (request({"inputs": [[2.0]]}, "/models/none/invocations"), 404),
+        "at last": (fine, 200),
+    }
+
+    with closing(socket.create_connection(worker.address, timeout=20)) as connection:
+        file = connection.makefile("rb")
+        statuses = {}
+        for name, (sent, _) in asked.items():
+            connection.sendall(sent)
+            statuses[name] = read_answer(file)[0]
+
+    assert statuses == {name: status for name, (_, status) in asked.items()}
+
+
+def test_a_body_that_is_too_large_is_refused_also_where_the_head_was_read(worker: Worker) -> None:
+    chunked = [
+        "POST /models/line/invocations HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Content-Type: application/json",
+        "Transfer-Encoding: chunked",
+    ]
+    head = "\r\n".join(chunked).encode() + b"\r\n\r\n"
+    small = head + b"11\r\n" + b'{"inputs": [[2]]}' + b"\r\n0\r\n\r\n"
+    large = head + b"400\r\n" + b" " * 1024 + b"\r\n0\r\n\r\n"
+
+    with closing(socket.create_connection(worker.address, timeout=20)) as connection:
+        file = connection.makefile("rb")
+        statuses = []
+        for sent in (small, small, large):
+            connection.sendall(sent)
+            statuses.append(read_answer(file)[0])
+
+    assert statuses == [200, 200, 413]
+
+
+@pytest.mark.parametrize("after", [1, 3])
+def test_a_caller_who_wants_the_connection_closed_gets_that(after: int, worker: Worker) -> None:
+    parts = [request({"inputs": [[2.0]]})] * after
+    parts.append(request({"inputs": [[3.0]]}, PATH, "Connection: close"))
+
+    with closing(socket.create_connection(worker.address, timeout=20)) as connection:
+        connection.sendall(b"".join(parts))
+        file = connection.makefile("rb")
+        answers = [read_answer(file) for _ in parts]
+        rest = file.read()
+
+    assert [body["predictions"] for *_, body in answers] == [*[[2.0]] * after, [3.0]]
+    assert "connection" not in answers[0][1]
+    assert answers[-1][1]["connection"] == "close"
+    assert rest == b""
+
+
+def test_a_head_in_pieces_is_answered_as_one(worker: Worker) -> None:
+    whole = request({"inputs": [[2.0]]}, PATH, "X-Padding: " + "p" * 300)
+
+    with closing(socket.create_connection(worker.address, timeout=20)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        file = connection.makefile("rb")
+        for at in range(0, len(whole), 50):
+            connection.sendall(whole[at : at + 50])
+        first = read_answer(file)
+        connection.sendall(whole)
+        second = read_answer(file)
+
+    assert (first[2], second[2]) == ({"predictions": [2.0]}, {"predictions": [2.0]})
 
 
 @pytest.mark.parametrize("method", ["at once", "the usual way"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.asgi import send_at_once
-from gateway.http_protocol import DoorConfig, DoorServer, pre_stop_s
+from gateway.http_server import DoorConfig, DoorServer, pre_stop_s
 from gateway.listening import listen
 from gateway.settings import LimitSettings, ServerSettings, ServingSettings, Settings
 
@@ -313,3 +313,21 @@ def test_the_time_for_load_balancers_is_none_on_loopback() -> None:
     assert pre_stop_s(Settings()) == 0
     assert pre_stop_s(Settings(server=ServerSettings(host="0.0.0.0"))) == 5
     assert pre_stop_s(Settings(server=ServerSettings(pre_stop_s=2))) == 2
+
+
+def test_an_idle_connection_is_closed_and_a_busy_one_is_not() -> None:
+    settings = Settings(
+        server=ServerSettings(port=0, pre_stop_s=0.0, keep_alive_s=1),
+        serving=ServingSettings(drain_timeout_s=1),
+    )
+    with running(settings) as (_, address), closing(socket.create_connection(address)) as caller:
+        caller.settimeout(20)
+        ends_at = time.monotonic() + 2.2
+        while time.monotonic() < ends_at:
+            caller.sendall(HEAD)
+            told = b""
+            while not told.endswith(b"\r\n\r\n0"):
+                told += caller.recv(4096)
+
+        assert told.startswith(b"HTTP/1.1 200")
+        assert caller.recv(4096) == b""
