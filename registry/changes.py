@@ -11,6 +11,9 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from registry.schema import change, change_counter
 
+LAST_SEQ = "SELECT seq FROM change_counter"
+"""Gives the number of the newest entry; 0 when there is none. Asked many times a second."""
+
 
 class ChangeKind(StrEnum):
     """What moved."""
@@ -44,11 +47,6 @@ def record_change(connection: Connection, kind: ChangeKind, model: str, *, now_m
     seq = connection.execute(counted.returning(change_counter.c.seq)).scalar_one()
     connection.execute(insert(change).values(seq=seq, kind=kind, model=model, at=now_ms))
     return int(seq)
-
-
-def last_seq(connection: Connection) -> int:
-    """Return the number of the newest entry; 0 when there is none."""
-    return int(connection.execute(select(change_counter.c.seq)).scalar_one())
 
 
 def changed_since(connection: Connection, cursor: int) -> Changed:

@@ -42,8 +42,7 @@ class RouteLedger:
 
     def last_seq(self) -> int:
         """Return the number of the newest change."""
-        with self._database.read() as connection:
-            return changes.last_seq(connection)
+        return self._database.glance(changes.LAST_SEQ)
 
     def changed_since(self, cursor: int) -> Changed:
         """Return the models that changed after a point of the log."""

@@ -33,6 +33,9 @@ from registry.webhook_wire import WebhookEvent
 MOST_PENDING = 10_000
 """Deliveries that wait for one webhook, at the most."""
 
+PENDING = "SELECT count(*) FROM delivery"
+"""Gives how many deliveries wait. Asked several times a second."""
+
 ACTIVE = "ACTIVE"
 
 

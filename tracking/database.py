@@ -35,6 +35,9 @@ class Database(Protocol):
     def read(self) -> AbstractContextManager[Connection]:
         """Open a connection on one unchanging snapshot, for the block."""
 
+    def glance(self, statement: str) -> int:
+        """Return the one number that a statement without parameters selects, cheaply."""
+
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run a piece of work in a transaction, and return its value once it is durable.
 

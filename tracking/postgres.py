@@ -62,6 +62,11 @@ class PostgresDatabase:
         except (DBAPIError, PoolTimeout) as error:
             raise _translated(error) from error
 
+    def glance(self, statement: str) -> int:
+        """Return the one number that a statement without parameters selects."""
+        with self.read() as connection:
+            return int(connection.exec_driver_sql(statement).scalar_one())
+
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run a piece of work in a transaction, and return its value once it is durable."""
         deadline = time.monotonic() + _RETRY_FOR_S

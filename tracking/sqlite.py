@@ -22,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from tracking import fresh_schema, schema_history
 from tracking.errors import InvalidRequest, ResourceMissing, StorageFull, Unavailable
 from tracking.file_lock import FileLock
+from tracking.sqlite_glance import Glance
 from tracking.writer import Done, Failed, Writer
 
 T = TypeVar("T")
@@ -77,6 +78,13 @@ class SqliteDatabase:
         except OperationalError as error:
             raise _translated(error) from error
 
+    def glance(self, statement: str) -> int:
+        """Return the one number that a statement without parameters selects, cheaply."""
+        try:
+            return self._glance.number(statement)
+        except sqlite3.OperationalError as error:
+            raise _unavailable() from error
+
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run a piece of work in a transaction, and return its value once it is durable."""
         return self._writer.write(work)
@@ -84,17 +92,19 @@ class SqliteDatabase:
     def close(self) -> None:
         """Finish what waits and let go of every connection and of the lock's file."""
         self._writer.close()
+        self._glance.close()
         self._engine.dispose()
         self._lock.close()
 
     def start_over(self) -> None:
         """Put aside what a fork inherited. Called in the child, before any other thread exists."""
-        self._inherited.append((self._engine, self._writer))
+        self._inherited.append((self._engine, self._writer, self._glance))
         self._lock.close()
         self._equip()
 
     def _equip(self) -> None:
         self._engine = _engine(self._path)
+        self._glance = Glance(self._path, _BUSY_TIMEOUT_S)
         self._writing = self._engine.execution_options(begin="BEGIN IMMEDIATE")
         self._lock = FileLock(lock_path(self._path))
         self._writer = Writer(self._transact)

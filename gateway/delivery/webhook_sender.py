@@ -80,6 +80,7 @@ class WebhookSender:
         self._pool = ThreadPoolExecutor(MOST_CALLS, thread_name_prefix="webhook")
         self._thread = threading.Thread(target=self._run, name="webhook-sender", daemon=True)
         self._dropped: int | None = None
+        self._was_pending = True
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -97,6 +98,10 @@ class WebhookSender:
     def look(self) -> None:
         """Claim what is due, and hand it to threads."""
         self._calls = {key: call for key, call in self._calls.items() if not call.done()}
+        pending = self._database.glance(outbox.PENDING)
+        if not pending and self._dropped is not None and not self._was_pending:
+            return  # as it was
+        self._was_pending = bool(pending)
         with self._database.read() as connection:
             due = set(outbox.find_due(connection, now_ms=now_ms()))
             self._show(outbox.waiting(connection))

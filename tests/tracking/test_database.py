@@ -110,6 +110,25 @@ def test_a_reader_sees_one_snapshot_for_its_block(database: Database) -> None:
     assert (before, after, count(database)) == (0, 0, 1)
 
 
+def test_a_glance_sees_what_was_written_from_any_thread_process_and_after_a_close(
+    database: Database,
+) -> None:
+    glances = [database.glance(str(COUNT))]
+    database.write(add("a"))
+    with ThreadPoolExecutor(4) as pool:
+        glances += pool.map(lambda _: database.glance(str(COUNT)), range(4))
+    child = os.fork()
+    if child == 0:
+        database.write(add("child"))
+        os._exit(database.glance(str(COUNT)))
+    _, status = os.waitpid(child, 0)
+    database.close()
+    glances.append(database.glance(str(COUNT)))
+
+    assert glances == [0, 1, 1, 1, 1, 2]
+    assert os.waitstatus_to_exitcode(status) == 2
+
+
 def test_a_wrong_statement_is_our_fault_and_not_hidden(database: Database) -> None:
     with pytest.raises((OperationalError, ProgrammingError)):
         database.write(lambda connection: connection.execute(text("SELECT nonsense")))
