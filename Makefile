@@ -12,11 +12,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MLFLOW := .venvs/mlflow
 TRITON := .venvs/triton
+PEERS := bentoml litserve mlserver
 BOOT := $(VENV)/.boot
 COMPILE := $(BOOT)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet
 
-.PHONY: setup interop-env interop interop-scoring demo test check serve loadtest bench bench-tracking lock \
+.PHONY: setup interop-env peers-env interop interop-scoring demo test check serve loadtest bench bench-tracking lock \
 	format clean
 
 setup: $(READY)
@@ -44,6 +45,14 @@ $(MLFLOW)/.ready: $(BOOT)/bin/uv requirements/interop.txt
 $(TRITON)/.ready: $(BOOT)/bin/uv requirements/triton.txt
 	$(BOOT)/bin/uv venv --quiet --allow-existing --python $(BIN)/python $(TRITON)
 	$(BOOT)/bin/uv pip sync --quiet --python $(TRITON)/bin/python --require-hashes requirements/triton.txt
+	@touch $@
+
+# Other servers, to be compared with: each in an environment of its own.
+peers-env: $(MLFLOW)/.ready $(PEERS:%=.venvs/%/.ready)
+
+$(PEERS:%=.venvs/%/.ready): .venvs/%/.ready: $(BOOT)/bin/uv requirements/peers/%.txt
+	$(BOOT)/bin/uv venv --quiet --allow-existing --python $(BIN)/python .venvs/$*
+	$(BOOT)/bin/uv pip sync --quiet --python .venvs/$*/bin/python --require-hashes requirements/peers/$*.txt
 	@touch $@
 
 # Trains two models, serves them, splits the traffic, promotes under load. ONCE=1 ends it after.
@@ -76,8 +85,8 @@ loadtest: setup
 interop: setup interop-env
 	$(BIN)/python -m tests.interop.compare $(ARGS)
 
-# The share of a bare uvicorn floor that the predict path reaches.
-bench: setup
+# Predict beside a bare uvicorn floor and other servers; half an hour. ARGS=--quick leaves those out.
+bench: setup peers-env
 	$(BIN)/python -m loadtests.bench $(ARGS)
 
 # Tracking beside MLflow's own server, on the same data: ratios.
@@ -91,6 +100,8 @@ lock: $(BOOT)/bin/uv
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) requirements/interop.in -o requirements/interop.txt
 	$(COMPILE) requirements/triton.in -o requirements/triton.txt
+	for peer in $(PEERS); do \
+		$(COMPILE) requirements/peers/$$peer.in -o requirements/peers/$$peer.txt || exit 1; done
 
 format: setup
 	$(BIN)/ruff format .

@@ -1,63 +1,53 @@
-"""Which share of a bare uvicorn floor the predict path reaches. ``make bench``.
+"""How fast predict is: beside a bare uvicorn floor, and beside other servers. ``make bench``.
 
-    python -m loadtests.bench --rounds 5 --seconds 3
+    python -m loadtests.bench --quick
+    python -m loadtests.bench --models B --rows 1,32 --connections 64 --workers 1 --rounds 3
 
-Servers run on one CPU, the load comes from another; targets take turns within each round, so that
-a noisy machine is noisy for all of them. No model is measured before its answers are its own.
+Targets take turns within each round, so that a noisy machine is noisy for all of them; read ratios,
+not rates. Rows are drawn at random, and no model is measured before its answers are its own. With
+one worker, servers run on one CPU and the load comes from another.
 """
 
 import argparse
 import os
 import platform
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx
 import msgspec
 from msgspec import Struct
 
-from loadtests.cpu import available_cpus, cpu_s, pin
+from loadtests.bench_targets import Bed, Target
+from loadtests.cpu import available_cpus, cpu_s, memory_bytes, pin
 from loadtests.generator import Load, generate
-from loadtests.models import Probes, check_answers, put_models
+from loadtests.models import WIDTHS, check_answers
+from loadtests.peers import PEERS
 from loadtests.plot import draw
-from loadtests.ratios import FLOOR, Row, Run, format_table, rows_of
-from stagedoor.demo.server_process import HOST, ServerOptions, free_port, run_server
+from loadtests.ratios import Case, Row, Run, format_table, rows_of
 
 RESULTS = Path(__file__).parent / "results"
-CONNECTIONS = (1, 64)
-_STUB_ROW = b'{"instances": [[0.1, 0.2, 0.3, 0.4]]}'
-_START_TIMEOUT_S = 30.0
-_LOOK_EVERY_S = 0.05
 _WARM_S = 1
+_QUICK = {"peers": [], "rows": [1], "connections": [1, 64], "workers": [1], "rounds": 3}
 
 
-class Target(Struct, frozen=True):
-    """Something to measure.
+class Plan(Struct, frozen=True):
+    """What to measure, and for how long.
 
     Args:
-        name: For the table.
-        url: Where to send rows.
-        probes: Rows, one a request; and answers, where it is a model that gives them.
-        pid: The root of its processes.
+        cases: In the order they are measured.
+        peers: Other servers.
+        rounds: Of each case.
+        seconds: For each measurement.
     """
 
-    name: str
-    url: str
-    probes: Probes
-    pid: int
-
-
-class Pins(Struct, frozen=True):
-    """Which CPUs serve and which make the load; empty when nothing is pinned."""
-
-    servers: set[int]
-    load: set[int]
+    cases: list[Case]
+    peers: list[str]
+    rounds: int
+    seconds: int
 
 
 class Report(Struct, frozen=True):
@@ -72,137 +62,119 @@ def main() -> int:
     """Measure, and write table, picture and raw numbers.
 
     Returns:
-        0, or 1 when a request failed.
+        0, or 1 when a request to the floor or to us failed.
     """
+    plan = read_plan(sys.argv[1:])
+    RESULTS.mkdir(exist_ok=True)
+    runs: list[Run] = []
+    with tempfile.TemporaryDirectory(prefix="stagedoor-bench-") as folder:
+        for workers in dict.fromkeys(case.workers for case in plan.cases):
+            runs += _measure_with(plan, workers, Path(folder) / str(workers))
+            report = Report(_method(plan, runs), rows_of(runs), runs)
+            written = _write(report)
+    print(written)
+    return 1 if any(row.failed for row in report.rows if row.target not in PEERS) else 0
+
+
+def read_plan(given: Sequence[str]) -> Plan:
+    """Read the command line."""
     parser = argparse.ArgumentParser(prog="loadtests.bench", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3, help="for each measurement")
-    given = parser.parse_args()
-    RESULTS.mkdir(exist_ok=True)
-    pins = _choose_pins()
-    pin(pins.servers)
-    with (
-        tempfile.TemporaryDirectory(prefix="stagedoor-bench-") as folder,
-        _all_targets(Path(folder)) as targets,
-    ):
-        pin(pins.load)
-        runs = list(_measure(targets, given.rounds, given.seconds))
-    report = Report(_method(given, pins, runs), rows_of(runs), runs)
-    print(_write(report))
-    return 1 if any(row.failed for row in report.rows) else 0
+    parser.add_argument("--models", type=_names, default=list(WIDTHS), help="A to E")
+    parser.add_argument("--peers", type=_names, default=list(PEERS), help="other servers, or none")
+    parser.add_argument("--rows", type=_numbers, default=[1, 32, 1000], help="in each request")
+    parser.add_argument("--connections", type=_numbers, default=[1, 8, 64])
+    parser.add_argument("--workers", type=_numbers, default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--seconds", type=int, default=2, help="for each measurement")
+    parser.add_argument(
+        "--quick", action="store_true", help="ours and the floor, one row, 3 rounds"
+    )
+    told = parser.parse_args(given)
+    if told.quick:
+        vars(told).update(_QUICK)
+    cases = [
+        Case(workers, model, rows, connections)
+        for workers in told.workers
+        for model in told.models
+        for rows in told.rows
+        for connections in told.connections
+    ]
+    return Plan(cases, told.peers, told.rounds, told.seconds)
 
 
-def _choose_pins() -> Pins:
+def _names(text: str) -> list[str]:
+    return [] if text == "none" else text.split(",")
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def _measure_with(plan: Plan, workers: int, folder: Path) -> Iterator[Run]:
+    """Measure all cases with so many workers; peers run only while their model is measured."""
+    cases = [case for case in plan.cases if case.workers == workers]
+    models = list(dict.fromkeys(case.model for case in cases))
+    servers, load = _choose_pins(workers)
+    with ExitStack() as stack:
+        pin(servers)
+        bed = stack.enter_context(Bed.laid(folder, workers, models))
+        for model in models:
+            pin(servers)
+            with bed.targets(model, plan.peers) as targets:
+                pin(load)
+                for case in cases:
+                    if case.model == model:
+                        yield from _measure(plan, case, targets)
+    pin(servers | load)
+
+
+def _choose_pins(workers: int) -> tuple[set[int], set[int]]:
+    """Return which CPUs serve and which make the load: apart for one worker, shared for more."""
     cpus = available_cpus()
-    if len(cpus) < 2:  # noqa: PLR2004 - one to serve, one to ask
-        return Pins(set(cpus), set(cpus))
-    return Pins({cpus[0]}, {cpus[1]})
+    if len(cpus) < 2 or workers > 1:  # noqa: PLR2004 - one to serve, one to ask
+        return set(cpus), set(cpus)
+    return {cpus[0]}, {cpus[1]}
 
 
-def _measure(targets: list[Target], rounds: int, seconds: int) -> Iterator[Run]:
-    for target in targets:
-        if target.probes.answers:
-            check_answers(target.url, target.probes)
-    for number in range(rounds):
-        for connections in CONNECTIONS:
-            for target in targets:
-                generate(Load(target.url, target.probes.bodies, connections, _WARM_S))
-                run = _measure_once(number, target, connections, seconds)
-                print(
-                    f"round {number + 1}/{rounds}  {target.name:12} c{connections:<3}"
-                    f"{run.measured.rate:>10,.0f}/s  p99 {run.measured.p99_ms:.2f} ms",
-                    flush=True,
-                )
-                yield run
-
-
-def _measure_once(number: int, target: Target, connections: int, seconds: int) -> Run:
-    before_s = cpu_s(target.pid)
-    measured = generate(Load(target.url, target.probes.bodies, connections, seconds))
-    after_s = cpu_s(target.pid)
-    cpu_us = None
-    if before_s is not None and after_s is not None and measured.count:
-        cpu_us = (after_s - before_s) / measured.count * 1e6
-    return Run(number, target.name, connections, measured, cpu_us)
-
-
-@contextmanager
-def _all_targets(folder: Path) -> Iterator[list[Target]]:
-    """Start the floor, the path without a model, and a server with both models."""
-    flags = ["--http", "httptools", "--loop", "uvloop", "--no-access-log", "--log-level", "error"]
-    options = ServerOptions(folder / "server", workers=1)
-    with (
-        _running(["uvicorn", "loadtests.floor:app", *flags]) as (floor_url, floor_pid),
-        _running(["loadtests.stub"]) as (stub_url, stub_pid),
-        run_server(options) as server,
-    ):
-        probes = put_models(server.url)
-        plain = Probes((_STUB_ROW,), ())
-        yield [
-            Target(FLOOR, f"{floor_url}/models/A/invocations", plain, floor_pid),
-            Target("path only", f"{stub_url}/models/A/invocations", plain, stub_pid),
-            *(
-                Target(
-                    f"model {name}",
-                    f"{server.url}/models/{name}/invocations",
-                    asked,
-                    server.process.pid,
-                )
-                for name, asked in probes.items()
-            ),
-        ]
-
-
-@contextmanager
-def _running(module: list[str]) -> Iterator[tuple[str, int]]:
-    """Run a module that serves on a port, until the end of the block."""
-    port = free_port()
-    command = [sys.executable, "-m", *module, "--port", str(port)]
-    process = subprocess.Popen(command, cwd=RESULTS.parent.parent)
-    try:
-        _wait_for(f"http://{HOST}:{port}", process)
-        yield f"http://{HOST}:{port}", process.pid
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
-    ends_at = time.monotonic() + _START_TIMEOUT_S
-    while True:
-        try:
-            answer = httpx.post(
-                f"{url}/models/A/invocations",
-                content=_STUB_ROW,
-                headers={"Content-Type": "application/json"},
-                trust_env=False,
+def _measure(plan: Plan, case: Case, targets: Sequence[Target]) -> Iterator[Run]:
+    asked = [(target, target.probes(case.rows)) for target in targets]
+    for target, probes in asked:
+        if target.read is not None:
+            check_answers(target.url, probes, target.read)
+    for number in range(plan.rounds):
+        for target, probes in asked:
+            generate(Load(target.url, probes.bodies, case.connections, _WARM_S))
+            before_s = cpu_s(target.pid)
+            load = Load(target.url, probes.bodies, case.connections, plan.seconds)
+            measured = generate(load)
+            after_s = cpu_s(target.pid)
+            cpu_us = None
+            if before_s is not None and after_s is not None and measured.count:
+                cpu_us = (after_s - before_s) / measured.count * 1e6
+            print(
+                f"w{case.workers} {case.model} r{case.rows:<5} c{case.connections:<3}"
+                f"{target.name:10}{measured.rate:>10,.0f}/s  p99 {measured.p99_ms:.2f} ms",
+                flush=True,
             )
-        except httpx.TransportError:
-            if process.poll() is not None or time.monotonic() > ends_at:
-                raise
-            time.sleep(_LOOK_EVERY_S)
-            continue
-        answer.raise_for_status()
-        return
+            yield Run(number, case, target.name, measured, cpu_us, memory_bytes(target.pid))
 
 
-def _method(given: argparse.Namespace, pins: Pins, runs: list[Run]) -> dict[str, Any]:
+def _method(plan: Plan, runs: list[Run]) -> dict[str, Any]:
     return {
-        "command": f"python -m loadtests.bench --rounds {given.rounds} --seconds {given.seconds}",
+        "command": "python -m loadtests.bench " + " ".join(sys.argv[1:]),
+        "seconds and rounds": f"{plan.seconds} s, {plan.rounds} rounds; medians",
         "generator": runs[0].measured.generator,
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
-        "server_cpus": sorted(pins.servers),
-        "load_cpus": sorted(pins.load),
-        "floor": "bare ASGI callable, uvicorn, httptools, uvloop, one worker, fixed answer",
-        "path only": "all of our predict path in one process, with a model that answers 0 at once",
+        "floor": "bare ASGI callable, uvicorn, httptools, uvloop, fixed answer, the same bodies",
         "model A": "LogisticRegression, 4 columns",
         "model B": "RandomForestClassifier, 100 trees of depth 10, 20 columns",
         "model C": "HistGradientBoostingRegressor, 100 trees, 20 columns",
         "model D": "Pipeline(StandardScaler, LogisticRegression), 30 named columns",
         "model E": "GradientBoostingRegressor, 100 trees, 20 columns",
-        "rows": "one a request, drawn at random; every answer was compared with the model's first",
+        "rows": "drawn at random; every answer was compared with the model's first",
+        "mlserver": "in its one process whatever the workers: its parallel ones die with uvloop",
     }
 
 
@@ -210,7 +182,7 @@ def _write(report: Report) -> str:
     encoded = msgspec.json.encode(report)
     (RESULTS / "bench.json").write_bytes(msgspec.json.format(encoded, indent=2))
     method = "".join(f"- {name}: {text}\n" for name, text in report.method.items())
-    text = f"# Share of the floor\n\n{format_table(report.rows)}\n{method}"
+    text = f"# Predict beside a floor and other servers\n\n{format_table(report.rows)}\n{method}"
     (RESULTS / "bench.md").write_text(text)
     draw(report.rows, RESULTS / "bench.png")
     return text

@@ -1,4 +1,4 @@
-"""CPU time of a process and all its descendants, from ``/proc``; nothing where there is none."""
+"""CPU time and memory of a process and all its descendants, from ``/proc``; nothing without it."""
 
 import os
 from pathlib import Path
@@ -12,11 +12,33 @@ def cpu_s(pid: int) -> float | None:
     table = _read_table()
     if pid not in table:
         return None
-    ticks, wanted = 0, {pid}
-    while wanted:
-        ticks += sum(table[each][1] for each in wanted)
-        wanted = {child for child, (parent, _) in table.items() if parent in wanted}
+    ticks = sum(table[each][1] for each in _family(pid, table))
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def memory_bytes(pid: int) -> int | None:
+    """Return the proportional share of memory (PSS) of a tree of processes, or none off Linux."""
+    table = _read_table()
+    if pid not in table:
+        return None
+    return sum(_pss_bytes(each) for each in _family(pid, table))
+
+
+def _family(pid: int, table: dict[int, tuple[int, int]]) -> list[int]:
+    found: list[int] = []
+    wanted = {pid}
+    while wanted:
+        found += wanted
+        wanted = {child for child, (parent, _) in table.items() if parent in wanted}
+    return found
+
+
+def _pss_bytes(pid: int) -> int:
+    try:
+        lines = (_PROC / str(pid) / "smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
 
 
 def pin(cpus: set[int]) -> bool:

@@ -1,32 +1,37 @@
-"""The bench as a picture: each target's share of the floor."""
+"""The bench as a picture: requests per second of every target, by case, on one logarithmic axis."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from loadtests.ratios import FLOOR, Row
+from loadtests.ratios import Row
 
-_INCHES = (8, 4)
-_WIDTH = 0.8
+_INCH_PER_CASE = 0.32
+_HEIGHT = 5.0
+_LEAST_WIDTH = 7.0
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Draw a bar for each target and number of connections, with its spread."""
-    targets = list(dict.fromkeys(row.target for row in rows if row.target != FLOOR))
-    counts = list(dict.fromkeys(row.connections for row in rows))
-    figure = Figure(figsize=_INCHES, layout="constrained")
+    """Draw a mark for each target in each case."""
+    cases = list(dict.fromkeys(row.case for row in rows))
+    places = {case: place for place, case in enumerate(cases)}
+    width = max(_LEAST_WIDTH, _INCH_PER_CASE * len(cases) + 2)
+    figure = Figure(figsize=(width, _HEIGHT), layout="constrained")
     axes = figure.add_subplot()
-    for index, connections in enumerate(counts):
-        mine = {row.target: row for row in rows if row.connections == connections}
-        bars = [mine[target] for target in targets]
-        places = [place + index * _WIDTH / len(counts) for place in range(len(targets))]
-        lower = [bar.share - bar.share_spread[0] for bar in bars]
-        upper = [bar.share_spread[1] - bar.share for bar in bars]
-        shares = [bar.share for bar in bars]
-        label = f"c{connections}"
-        axes.bar(places, shares, _WIDTH / len(counts), yerr=(lower, upper), capsize=3, label=label)
-    axes.set_xticks([place + _WIDTH / 4 for place in range(len(targets))], targets)
-    axes.set_ylabel("share of the floor's requests/s")
-    axes.legend()
+    for target in dict.fromkeys(row.target for row in rows):
+        mine = [row for row in rows if row.target == target]
+        axes.plot(
+            [places[row.case] for row in mine],
+            [row.rate for row in mine],
+            marker="o",
+            linestyle="none",
+            label=target,
+        )
+    labels = [f"{c.model} r{c.rows} c{c.connections} w{c.workers}" for c in cases]
+    axes.set_xticks(range(len(cases)), labels, rotation=90)
+    axes.set_yscale("log")
+    axes.set_ylabel("requests/s")
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(ncols=3)
     figure.savefig(path, dpi=120)

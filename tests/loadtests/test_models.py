@@ -4,9 +4,17 @@ from threading import Thread
 
 import pytest
 
-from loadtests.models import Probes, WrongAnswer, check_answers
+from loadtests.models import (
+    Probes,
+    WrongAnswer,
+    as_scoring,
+    check_answers,
+    probe,
+    read_scoring,
+    train,
+)
 
-PROBES = Probes(bodies=(b"1", b"2"), answers=(1.0, 2.0))
+PROBES = Probes(bodies=(b"1", b"2"), answers=((1.0,), (2.0,)))
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -44,7 +52,14 @@ def test_an_answer_that_is_not_the_models_stops_the_bench(
     url, kind = server
 
     if kind is Echo:
-        check_answers(url, PROBES)
+        check_answers(url, PROBES, read_scoring)
     else:
-        with pytest.raises(WrongAnswer, match=r"its model says 1\.0"):
-            check_answers(url, PROBES)
+        with pytest.raises(WrongAnswer, match=r"its model says \(1\.0,\)"):
+            check_answers(url, PROBES, read_scoring)
+
+
+def test_requests_hold_as_many_rows_as_asked_for_and_differ() -> None:
+    drawn = probe(train("A"), 3, as_scoring)
+
+    assert len(set(drawn.bodies)) == len(drawn.bodies)
+    assert {len(answers) for answers in drawn.answers} == {3}
