@@ -21,13 +21,15 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from loadtests import in_process
 from loadtests.bench_targets import Bed, Target
 from loadtests.cpu import available_cpus, cpu_s, memory_bytes, pin
 from loadtests.generator import Load, generate
-from loadtests.models import WIDTHS, check_answers
+from loadtests.in_process import Beside, format_least
+from loadtests.models import WIDTHS, check_answers, train
 from loadtests.peers import PEERS
 from loadtests.plot import draw
-from loadtests.ratios import Case, Row, Run, format_table, rows_of
+from loadtests.ratios import OURS, Case, Row, Run, format_table, rows_of
 
 RESULTS = Path(__file__).parent / "results"
 _WARM_S = 1
@@ -51,10 +53,18 @@ class Plan(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """What is written: how it was measured, and what came of it."""
+    """What is written: how it was measured, and what came of it.
+
+    Args:
+        method: How.
+        rows: Medians.
+        least: The CPU that a request cannot do without, beside ours.
+        runs: Every measurement.
+    """
 
     method: dict[str, Any]
     rows: list[Row]
+    least: list[Beside]
     runs: list[Run]
 
 
@@ -70,7 +80,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="stagedoor-bench-") as folder:
         for workers in dict.fromkeys(case.workers for case in plan.cases):
             runs += _measure_with(plan, workers, Path(folder) / str(workers))
-            report = Report(_method(plan, runs), rows_of(runs), runs)
+            rows = rows_of(runs)
+            report = Report(_method(plan, runs), rows, _least(rows), runs)
             written = _write(report)
     print(written)
     return 1 if any(row.failed for row in report.rows if row.target not in PEERS) else 0
@@ -160,6 +171,16 @@ def _measure(plan: Plan, case: Case, targets: Sequence[Target]) -> Iterator[Run]
             yield Run(number, case, target.name, measured, cpu_us, memory_bytes(target.pid))
 
 
+def _least(rows: Sequence[Row]) -> list[Beside]:
+    """Time by hand what we were asked for with one worker, and put our best beside it."""
+    ours = [row for row in rows if row.target == OURS and row.case.workers == 1 and row.cpu_us]
+    found = []
+    for model, count in dict.fromkeys((row.case.model, row.case.rows) for row in ours):
+        mine = [r.cpu_us for r in ours if (r.case.model, r.case.rows) == (model, count) if r.cpu_us]
+        found.append(Beside(model, count, in_process.measure(train(model), count), min(mine)))
+    return found
+
+
 def _method(plan: Plan, runs: list[Run]) -> dict[str, Any]:
     return {
         "command": "python -m loadtests.bench " + " ".join(sys.argv[1:]),
@@ -182,7 +203,11 @@ def _write(report: Report) -> str:
     encoded = msgspec.json.encode(report)
     (RESULTS / "bench.json").write_bytes(msgspec.json.format(encoded, indent=2))
     method = "".join(f"- {name}: {text}\n" for name, text in report.method.items())
-    text = f"# Predict beside a floor and other servers\n\n{format_table(report.rows)}\n{method}"
+    text = (
+        f"# Predict beside a floor and other servers\n\n{format_table(report.rows)}\n"
+        "## CPU of a request beside its least, by hand, without HTTP\n\n"
+        f"{format_least(report.least)}\n{method}"
+    )
     (RESULTS / "bench.md").write_text(text)
     draw(report.rows, RESULTS / "bench.png")
     return text

@@ -17,6 +17,7 @@ from gateway.protocols.caps import check_body, check_depth, check_params
 from gateway.protocols.columnar import read_columns
 from gateway.protocols.conform import conform_columns, conform_records, conform_rows
 from gateway.protocols.csv_rows import conform_csv
+from gateway.protocols.large_matrix import LEAST_BYTES, large_matrix
 from gateway.protocols.matrix import matrix_of_records, matrix_of_rows, matrix_of_table
 from gateway.protocols.media import CSV, NPY, tabular_type
 from gateway.protocols.npy import read_npy
@@ -79,6 +80,10 @@ def decode(body: bytes, content_type: str | None, signature: Signature | None) -
     if tabular is not None:
         return InferRequest(_decode_tabular(body, tabular, plan))
     check_body(body)
+    if len(body) >= LEAST_BYTES and plan.json_type is float:
+        batch = large_matrix(body, plan)
+        if batch is not None:
+            return InferRequest(batch)
     if plan.json_type is not None:
         request = _decode_matrix(body, plan, plan.json_type)
         if request is not None:
