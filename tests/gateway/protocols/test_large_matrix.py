@@ -33,7 +33,8 @@ def outcome(body: bytes, signature: Signature) -> Any:
         batch = mlflow_scoring.decode(body, "application/json", signature).batch
     except StagedoorError as error:
         return type(error)
-    return batch.names, [array.tolist() for array in batch.arrays], batch.is_matrix
+    # As a text, in which a missing number is itself.
+    return repr((batch.names, [array.tolist() for array in batch.arrays], batch.is_matrix))
 
 
 def bodies_of(data: Any) -> list[dict[str, Any]]:
@@ -79,6 +80,7 @@ DOUBTFUL = {
     "nested deeper": b'{"instances": [[[1], 2, 3]]}',
     "nested deeper, as many in all": b'{"instances": [[1, 2, 3], [[4, 5], 6]]}',
     "ragged, as many in all": b'{"instances": [[1, 2, 3, 4], [5, 6]]}',
+    "ragged and nested, as many in all": b'{"instances": [[1, 2, 3], [4, 5, 6, 7], [8, 9]]}',
     "no rows": b'{"instances": []}',
     "a name twice": b'{"instances": [[1, 2, 3]], "instances": [[4, 5, 6]]}',
     "a bracket in a text": b'{"dataframe_split": {"columns": ["["], "data": [[1, 2, 3]]}}',
