@@ -15,7 +15,15 @@ from tracking.sql_inputs import CONTEXT_TAG
 from tracking.sql_insert import insert_into
 from tracking.sql_runs import require_active, row_of
 from tracking.sql_texts import put_texts
-from tracking.wire import Dataset, DatasetInput, LogInputs, LogModel, LogOutputs
+from tracking.wire import (
+    Dataset,
+    DatasetInput,
+    LogInputs,
+    LogModel,
+    LogOutputs,
+    ModelInput,
+    ModelOutput,
+)
 
 HISTORY_TAG = "mlflow.log-model.history"
 
@@ -30,11 +38,19 @@ def log_inputs(connection: Connection, request: LogInputs) -> None:
     require_active(connection, request.run_id)
     experiment_id = row_of(connection, request.run_id).experiment_id
     for given in request.datasets:
-        _link_dataset(connection, request.run_id, experiment_id, given)
+        link_dataset(connection, request.run_id, experiment_id, given)
     for model in request.models:
-        values = {"run_id": request.run_id, "model_id": check_model_id(model.model_id)}
-        statement = insert_into(connection, run_model_inputs).on_conflict_do_nothing()
-        connection.execute(statement, values)
+        link_input(connection, request.run_id, model)
+
+
+def link_input(connection: Connection, run_id: str, model: ModelInput) -> None:
+    """Note one logged model that a run read.
+
+    Raises:
+        InvalidRequest: No logged model can have such an id.
+    """
+    values = {"run_id": run_id, "model_id": check_model_id(model.model_id)}
+    connection.execute(insert_into(connection, run_model_inputs).on_conflict_do_nothing(), values)
 
 
 def log_outputs(connection: Connection, request: LogOutputs) -> None:
@@ -46,17 +62,26 @@ def log_outputs(connection: Connection, request: LogOutputs) -> None:
     """
     require_active(connection, request.run_id)
     for model in request.models:
-        statement = insert_into(connection, run_outputs).values(
-            run_id=request.run_id,
-            model_id=check_model_id(model.model_id),
-            step=check_int64(model.step or 0, "step"),
+        link_output(connection, request.run_id, model)
+
+
+def link_output(connection: Connection, run_id: str, model: ModelOutput) -> None:
+    """Note one logged model that a run made.
+
+    Raises:
+        InvalidRequest: A field is not allowed.
+    """
+    statement = insert_into(connection, run_outputs).values(
+        run_id=run_id,
+        model_id=check_model_id(model.model_id),
+        step=check_int64(model.step or 0, "step"),
+    )
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[run_outputs.c.run_id, run_outputs.c.model_id],
+            set_={"step": statement.excluded.step},
         )
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=[run_outputs.c.run_id, run_outputs.c.model_id],
-                set_={"step": statement.excluded.step},
-            )
-        )
+    )
 
 
 def log_model(connection: Connection, request: LogModel) -> None:
@@ -76,9 +101,14 @@ def log_model(connection: Connection, request: LogModel) -> None:
     put_texts(connection, tags, request.run_id, {HISTORY_TAG: text})
 
 
-def _link_dataset(
+def link_dataset(
     connection: Connection, run_id: str, experiment_id: int, given: DatasetInput
 ) -> None:
+    """Note one dataset that a run of an experiment read.
+
+    Raises:
+        InvalidRequest: A field is not allowed.
+    """
     texts = {tag.key: tag.value for tag in map(check_input_tag, given.tags)}
     number = _put_dataset(connection, experiment_id, check_dataset(given.dataset))
     statement = insert_into(connection, run_datasets).values(

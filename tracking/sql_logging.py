@@ -38,7 +38,7 @@ def log(connection: Connection, batch: LogBatch) -> None:
         ResourceMissing: There is no such run.
     """
     check_batch(batch)
-    points = [_point(batch.run_id, metric) for metric in batch.metrics]
+    points = [check_point(batch.run_id, metric) for metric in batch.metrics]
     new_params = {check_key(param.key): cut_param(param.value) for param in batch.params}
     new_tags = {check_key(tag.key): cut_tag(tag.value) for tag in batch.tags}
     require_active(connection, batch.run_id)
@@ -46,7 +46,7 @@ def log(connection: Connection, batch: LogBatch) -> None:
     put_texts(connection, tags, batch.run_id, new_tags)
     if new_tags.get(NAME_TAG):
         rename(connection, batch.run_id, new_tags[NAME_TAG])
-    _put_points(connection, points)
+    put_points(connection, points)
     _put_model_points(connection, batch.metrics, points)
 
 
@@ -63,7 +63,12 @@ def delete_tag(connection: Connection, run_id: str, key: str) -> None:
         raise ResourceMissing(f"No tag with name: {key!r} in run with id {run_id}.")
 
 
-def _point(run_id: str, metric: Metric) -> dict[str, Any]:
+def check_point(run_id: str, metric: Metric) -> dict[str, Any]:
+    """Return the row of a point.
+
+    Raises:
+        InvalidRequest: Something of it is not allowed.
+    """
     value = check_metric_value(metric.value)
     is_nan = value != value  # noqa: PLR0124 - true of NaN alone
     return {
@@ -76,16 +81,21 @@ def _point(run_id: str, metric: Metric) -> dict[str, Any]:
     }
 
 
-def _put_points(connection: Connection, points: list[dict[str, Any]]) -> None:
+def put_points(connection: Connection, points: list[dict[str, Any]]) -> int:
+    """Write points of runs that are there already, and return how many are new."""
     if not points:
-        return
+        return 0
     dialect = connection.dialect.name
-    connection.execute(insert_new(dialect, metrics), points)
-    latest: dict[str, dict[str, Any]] = {}
+    added = connection.execute(_add_points(dialect), points).rowcount
+    if added == 0:
+        return 0
+    latest: dict[tuple[str, str], dict[str, Any]] = {}
     for point in points:
-        best = latest.setdefault(point["key"], point)
-        latest[point["key"]] = max(best, point, key=_recency)
+        of = (point["run_id"], point["key"])
+        best = latest.setdefault(of, point)
+        latest[of] = max(best, point, key=_recency)
     connection.execute(_keep_latest(dialect), list(latest.values()))
+    return added
 
 
 def _put_model_points(
@@ -110,6 +120,11 @@ def _put_model_points(
 
 def _recency(point: dict[str, Any]) -> tuple[int, int, float]:
     return point["step"], point["timestamp"], point["value"]
+
+
+@cache
+def _add_points(dialect: str) -> Insert:
+    return insert_new(dialect, metrics).execution_options(preserve_rowcount=True)
 
 
 @cache

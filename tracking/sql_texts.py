@@ -3,7 +3,7 @@
 Inside the caller's transaction. The owner's id is the first column of such a table.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -26,9 +26,13 @@ from tracking.sql_insert import insert_by
 
 def put_texts(connection: Connection, table: Table, owner: str, texts: Mapping[str, str]) -> None:
     """Set texts of a run or model, over those that are there."""
-    if texts:
-        statement = _put(connection.dialect.name, table)
-        connection.execute(statement, _rows(table, owner, texts))
+    put_text_rows(connection, table, _rows(table, owner, texts))
+
+
+def put_text_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Set texts of several owners, over those that are there."""
+    if rows:
+        connection.execute(_put(connection.dialect.name, table), rows)
 
 
 def add_texts(connection: Connection, table: Table, owner: str, texts: Mapping[str, str]) -> None:

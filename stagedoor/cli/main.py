@@ -12,9 +12,13 @@ _COMMANDS = {
     "db": "Look after the database.",
     "demo": "Train, register, serve, canary and promote, on real data.",
     "gc": "Remove for good what was deleted.",
+    "import": "Bring runs and models over from MLflow.",
     "models": "Serve one model.",
     "server": "Run the tracking server, the registry and the gateway.",
 }
+
+_MODULES = {"import": "importing"}
+"""Modules that cannot have the name of their command, which is a word of Python's."""
 
 
 class _Commands(click.Group):
@@ -27,7 +31,7 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         try:
-            module = import_module(f"stagedoor.cli.{cmd_name}")
+            module = import_module(f"stagedoor.cli.{_MODULES.get(cmd_name, cmd_name)}")
         except ModuleNotFoundError as error:
             raise click.ClickException(
                 f"'stagedoor {cmd_name}' needs the package {error.name!r}, which is not installed: "

@@ -1,0 +1,152 @@
+"""Copying the files of runs and versions from another store: streamed, hashed, compared.
+
+A file that is here with the same bytes is passed over, so a copy that was killed goes on where it
+ended. Several files at a time; what fails is told, and the others go on.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from registry.sources import REMOTE_SCHEMES
+from registry.transfer.places import Place, Places
+from registry.transfer.source import Broken
+from registry.transfer.tally import Tally
+from registry.transfer.target import Target
+from tracking.errors import InvalidRequest, ResourceMissing, StagedoorError
+from tracking.paths import PROXY_SCHEME, check_path, proxied_path
+from tracking.sql_past import Effect
+from tracking.wire import FileInfo
+
+_FILES_AT_ONCE = 8
+
+
+class Copied(Struct, frozen=True):
+    """One file that is here now; ``is_new`` if it was not before, in these bytes."""
+
+    size_bytes: int
+    is_new: bool
+
+
+class FileCopier:
+    """Copies folders of files, and knows which goes where. For one thread; ends with ``close``.
+
+    Args:
+        places: What may be read.
+        target: Where files go.
+        tally: Told what became of each.
+
+    Attributes:
+        folders: Locations elsewhere, normalized, and the folder here that has their files.
+        failed: The folders here that lack files because some could not be copied.
+    """
+
+    def __init__(self, places: Places, target: Target, tally: Tally) -> None:
+        self.folders: dict[str, str] = {}
+        self.failed: set[str] = set()
+        self._places = places
+        self._target = target
+        self._tally = tally
+        self._pool = ThreadPoolExecutor(_FILES_AT_ONCE, thread_name_prefix="copy")
+        self._from: dict[str, str] = {}
+
+    @property
+    def has_copied(self) -> bool:
+        """Whether any file is here that was not before."""
+        return self._tally.counts["file", Effect.ADDED] > 0
+
+    def expect(self, location: str, here: str) -> str:
+        """Note that the files of a location elsewhere have a location here, and return that.
+
+        Without files a bucket stays what it is: clients may reach it from here as well.
+        """
+        if not location:
+            return here
+        scheme = urlsplit(location).scheme
+        if not self._target.with_files and scheme in REMOTE_SCHEMES - {PROXY_SCHEME}:
+            return location
+        self.folders[self._places.normalize(location)] = proxied_path(here)
+        self._from[here] = location
+        return here
+
+    def normalize(self, location: str | None) -> str | None:
+        """Return a location in the form that ``folders`` has."""
+        return location and self._places.normalize(location)
+
+    def copy(self, what: str, here: str) -> None:
+        """Copy the files of a location here from where ``expect`` was told that they are."""
+        location = self._from.pop(here, None)
+        if location is not None:
+            self.copy_folder(what, location, proxied_path(here))
+
+    def copy_folder(self, what: str, location: str, folder: str) -> None:
+        """Copy all files of a location elsewhere into a folder of ours."""
+        if not self._target.with_files:
+            return
+        try:
+            place = self._places.find(location)
+            found = list(place.store.walk(place.folder))
+        except (StagedoorError, OSError) as error:
+            self._fail(what, folder, Broken("", str(error)))
+            return
+        if self._target.is_dry:
+            self._tally.count("file", Effect.ADDED, len(found))
+            return
+        for outcome in self._pool.map(partial(self._copy_one, place, folder), found):
+            if isinstance(outcome, Broken):
+                self._fail(f"{what}, {outcome.what}", folder, outcome)
+                continue
+            self._tally.count("file", Effect.ADDED if outcome.is_new else Effect.UNCHANGED)
+            self._tally.copied_bytes += outcome.size_bytes if outcome.is_new else 0
+
+    def has_failed(self, folder: str) -> bool:
+        """Return whether a folder here, or one that holds it or that it holds, lacks files."""
+        return any(
+            f"{folder}/".startswith(f"{lacking}/") or f"{lacking}/".startswith(f"{folder}/")
+            for lacking in self.failed
+        )
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _fail(self, what: str, folder: str, broken: Broken) -> None:
+        self.failed.add(folder)
+        self._tally.fail(what, broken.why)
+
+    def _copy_one(self, place: Place, folder: str, file: FileInfo) -> Copied | Broken:
+        source, target = f"{place.folder}/{file.path}", f"{folder}/{file.path}"
+        artifacts = self._target.artifacts
+        try:
+            check_path(target)
+            if self._is_here(place, source, target, file.file_size):
+                return Copied(file.file_size or 0, is_new=False)
+            digest = artifacts.put(target, place.store.get(source))
+            if sha256(artifacts.get(target)) != digest:
+                raise InvalidRequest("its bytes differ after copying")
+            return Copied(artifacts.size(target), is_new=True)
+        except StagedoorError as error:
+            return Broken(f"file {file.path[:300]!r}", error.message)
+        except OSError as error:
+            return Broken(f"file {file.path[:300]!r}", error.strerror or type(error).__name__)
+
+    def _is_here(self, place: Place, source: str, target: str, size: int | None) -> bool:
+        artifacts = self._target.artifacts
+        try:
+            if artifacts.size(target) != size:
+                return False
+        except ResourceMissing:
+            return False
+        return sha256(artifacts.get(target)) == sha256(place.store.get(source))
+
+
+def sha256(content: Iterable[bytes]) -> str:
+    """Return the digest, in hex, of bytes that come in pieces."""
+    seen = hashlib.sha256()
+    for piece in content:
+        seen.update(piece)
+    return seen.hexdigest()

@@ -1,0 +1,102 @@
+"""``stagedoor import``."""
+
+import sys
+
+import click
+
+from registry.transfer.importer import Importer
+from registry.transfer.opening import open_source
+from registry.transfer.selection import Selection
+from registry.transfer.target import Target
+from stagedoor.cli.refusal import refusals_shown
+from stagedoor.cli.transfer_report import Report, watching
+from tracking.artifacts import connect_artifacts
+from tracking.connect import is_http
+from tracking.database import open_database
+from tracking.errors import InvalidRequest
+from tracking.settings import client_settings
+
+
+@click.group("import")
+def command() -> None:
+    """Bring runs and models over from another store."""
+
+
+_HELP = """\
+Bring experiments, runs, metrics, artifacts, models and versions over from MLflow.
+
+They come from its database (SQLite or PostgreSQL), its server, or a folder mlruns, and go into a
+database of ours, with their ids, times, stages and aliases. Files are copied and compared. A call
+that was interrupted goes on with the next one, and a second call brings what is new.
+
+\b
+Examples:
+  stagedoor import mlflow --from sqlite:///mlflow.db --to sqlite:///stagedoor.db
+  stagedoor import mlflow --from ./mlruns --dry-run
+  stagedoor import mlflow --from http://127.0.0.1:5001 --experiment iris
+  stagedoor import mlflow --from postgresql://ann@db/mlflow --artifacts-root s3://bucket/mlflow \\
+    --to postgresql://ann@db/stagedoor --artifacts-destination s3://bucket/stagedoor
+"""
+
+
+@command.command("mlflow", help=_HELP)
+@click.option("--from", "origin", required=True, help="Database URL, server, or folder mlruns.")
+@click.option("--to", help="Database of ours.  [default: the tracking URI]")
+@click.option("--artifacts-destination", help="Where our files go.  [default: beside the database]")
+@click.option("--experiment", multiple=True, help="Only this experiment, by name; again for more.")
+@click.option(
+    "--artifacts-root",
+    multiple=True,
+    help="Folder or bucket that files may be read from, besides the source's own folder.",
+)
+@click.option("--served-artifacts", help="Where MLflow's server keeps mlflow-artifacts:/ files.")
+@click.option("--artifacts/--no-artifacts", default=True, help="Whether files are copied.")
+@click.option("--dry-run", is_flag=True, help="Only count what would come.")
+def mlflow(  # noqa: PLR0913 - one argument for each option
+    *,
+    origin: str,
+    to: str | None,
+    artifacts_destination: str | None,
+    experiment: tuple[str, ...],
+    artifacts_root: tuple[str, ...],
+    served_artifacts: str | None,
+    artifacts: bool,
+    dry_run: bool,
+) -> None:
+    """Bring experiments, runs, metrics, artifacts, models and versions over from MLflow."""
+    with refusals_shown():
+        uri = _checked_target(to or client_settings().tracking_uri)
+        source, places = open_source(origin, artifacts_root, served_artifacts)
+        database = open_database(uri)
+        target = Target(
+            database=database,
+            artifacts=connect_artifacts(uri, artifacts_destination),
+            with_files=artifacts,
+            is_dry=dry_run,
+        )
+        report = Report(f"From {source.name} to {database.url}", is_dry=dry_run)
+        try:
+            with watching() as watcher:
+                importer = Importer(
+                    source,
+                    places,
+                    target,
+                    selection=Selection(experiments=frozenset(experiment)),
+                    watcher=watcher,
+                )
+                tally = importer.run()
+        finally:
+            source.close()
+            database.close()
+    sys.exit(report.show(tally))
+
+
+def _checked_target(uri: str) -> str:
+    """Return the URI of a database that can be written to."""
+    if is_http(uri):
+        raise InvalidRequest(
+            f"{uri!r} is a server, and no client can give a server ids and times of the past. Give"
+            " the database that the server works on, which may go on running: --to"
+            " sqlite:///stagedoor.db, with --artifacts-destination if its files are not beside it."
+        )
+    return uri
