@@ -23,6 +23,7 @@ from tracking.sql_past import Effect
 from tracking.wire import FileInfo
 
 _FILES_AT_ONCE = 8
+_NO_LINKS = "links are not followed; put the file itself there"
 
 
 class Copied(Struct, frozen=True):
@@ -93,6 +94,8 @@ class FileCopier:
         except (StagedoorError, OSError) as error:
             self._fail(what, folder, Broken("", str(error)))
             return
+        for link in place.links():
+            self._fail(f"{what}, link {link[:300]!r}", folder, Broken("", _NO_LINKS))
         if self._target.is_dry:
             self._tally.count("file", Effect.ADDED, len(found))
             return

@@ -64,7 +64,9 @@ class ForeignTables:
         present = self._present.get(name, frozenset())
         if not present:
             return
-        columns = [column(c) if c in present else null().label(c) for c in self._layout[name]]
+        columns: list[ColumnElement[Any]] = [
+            column(c) if c in present else null().label(c) for c in self._layout[name]
+        ]
         query: Select[Any] = select(*columns).select_from(table(name)).where(*where).limit(limit)
         if order is not None:
             query = query.order_by(column(order))

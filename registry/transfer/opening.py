@@ -1,6 +1,8 @@
 """From what a person names to a source and its files. Called by the command line."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from registry.transfer.places import Places
 from registry.transfer.source import Source
@@ -24,11 +26,24 @@ def open_source(
         ResourceMissing: It is not there.
         Unavailable: It does not answer.
     """
-    from registry.transfer.mlflow_database import MlflowDatabase  # noqa: PLC0415 - one kind only
+    if "://" not in uri or uri.startswith("file:"):
+        from registry.transfer.mlflow_folder import MlflowFolder  # noqa: PLC0415 - one kind only
 
-    source = MlflowDatabase(uri)
-    folder = source.folder
-    own = [str(folder)] if folder is not None else []
-    kept = served or (folder and str(folder / _SERVED_BESIDE))
-    places = Places([*own, *roots], open_artifacts(kept) if kept else None, beside=folder)
-    return source, places
+        source: Source = MlflowFolder(_to_path(uri))
+    else:
+        from registry.transfer.mlflow_database import MlflowDatabase  # noqa: PLC0415
+
+        source = MlflowDatabase(uri)
+    return source, _places_of(source, roots, served)
+
+
+def _places_of(source: Source, roots: Sequence[str], served: str | None) -> Places:
+    own = [] if source.folder is None else [str(source.folder)]
+    kept = served or (source.folder and str(source.folder / _SERVED_BESIDE))
+    store = open_artifacts(kept) if kept else None
+    return Places([*own, *roots], store, beside=source.folder)
+
+
+def _to_path(uri: str) -> Path:
+    """Return the folder of a plain path or a ``file:`` URI."""
+    return Path(unquote(urlsplit(uri).path)) if uri.startswith("file:") else Path(uri)

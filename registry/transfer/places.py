@@ -6,7 +6,7 @@ places that whoever runs the command has named. One per import.
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -22,10 +22,24 @@ _OF_RUN = re.compile(r"(.+)/\d+/(?:models/m-)?[0-9a-f]{32}/artifacts(?:/.*)?")
 
 
 class Place(Struct, frozen=True):
-    """Files of another store: where they are kept, and in which folder."""
+    """Files of another store.
+
+    Args:
+        store: Where they are kept.
+        folder: In which folder of it.
+        path: The same on this machine's disk, if it is there.
+    """
 
     store: ArtifactStore
     folder: str
+    path: Path | None = None
+
+    def links(self) -> Iterator[str]:
+        """Yield the links among them; what they lead to is not read."""
+        for at, folders, files in os.walk(self.path) if self.path else ():
+            for name in (*folders, *files):
+                if Path(at, name).is_symlink():
+                    yield Path(at, name).relative_to(self.path or "").as_posix()
 
 
 class Places:
@@ -65,7 +79,8 @@ class Places:
             return self._find_served(normal)
         for root, store in self._roots.items():
             if normal.startswith(f"{root}/"):
-                return Place(store, check_path(normal.removeprefix(f"{root}/")))
+                beneath = check_path(normal.removeprefix(f"{root}/"))
+                return Place(store, beneath, None if "://" in root else Path(normal))
         raise InvalidRequest(
             "its files are outside of what may be read; to read them too, add"
             f" --artifacts-root {_suggested(normal)[:300]!r}"

@@ -6,6 +6,7 @@ in its place as ``Broken``, and the rest goes on. Next hops: ``mlflow_database``
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
@@ -59,6 +60,10 @@ class Source(Protocol):
     @property
     def name(self) -> str:
         """What it is and where, without a password."""
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of this machine that it is in, if it is in one."""
 
     def experiments(self) -> Iterator[Experiment | Broken]:
         """Yield all experiments, deleted ones too."""
