@@ -16,13 +16,14 @@ from registry.sources import REMOTE_SCHEMES
 from registry.transfer.places import Place, Places
 from registry.transfer.source import Broken
 from registry.transfer.tally import Tally
-from registry.transfer.target import Target
+from registry.transfer.target import FileTarget
 from tracking.errors import InvalidRequest, ResourceMissing, StagedoorError
-from tracking.paths import PROXY_SCHEME, check_path, proxied_path
+from tracking.paths import PROXY_SCHEME, check_path
 from tracking.sql_past import Effect
 from tracking.wire import FileInfo
 
 _FILES_AT_ONCE = 8
+_BUCKETS = REMOTE_SCHEMES - {PROXY_SCHEME}
 _NO_LINKS = "links are not followed; put the file itself there"
 
 
@@ -46,7 +47,7 @@ class FileCopier:
         failed: The folders here that lack files because some could not be copied.
     """
 
-    def __init__(self, places: Places, target: Target, tally: Tally) -> None:
+    def __init__(self, places: Places, target: FileTarget, tally: Tally) -> None:
         self.folders: dict[str, str] = {}
         self.failed: set[str] = set()
         self._places = places
@@ -60,33 +61,29 @@ class FileCopier:
         """Whether any file is here that was not before."""
         return self._tally.counts["file", Effect.ADDED] > 0
 
-    def expect(self, location: str, here: str) -> str:
-        """Note that the files of a location elsewhere have a location here, and return that.
+    def expect(self, location: str, folder: str) -> None:
+        """Note that the files of a location elsewhere go to a folder here."""
+        if location:
+            self.folders[self._places.normalize(location)] = folder
+            self._from[folder] = location
 
-        Without files a bucket stays what it is: clients may reach it from here as well.
-        """
-        if not location:
-            return here
-        scheme = urlsplit(location).scheme
-        if not self._target.with_files and scheme in REMOTE_SCHEMES - {PROXY_SCHEME}:
-            return location
-        self.folders[self._places.normalize(location)] = proxied_path(here)
-        self._from[here] = location
-        return here
+    def leaves(self, location: str) -> bool:
+        """Return whether files stay where they are: in a bucket, and nobody wants a copy."""
+        return not self._target.are_wanted and urlsplit(location).scheme in _BUCKETS
 
     def normalize(self, location: str | None) -> str | None:
         """Return a location in the form that ``folders`` has."""
         return location and self._places.normalize(location)
 
-    def copy(self, what: str, here: str) -> None:
-        """Copy the files of a location here from where ``expect`` was told that they are."""
-        location = self._from.pop(here, None)
+    def copy(self, what: str, folder: str) -> None:
+        """Copy the files of a folder here from where ``expect`` was told that they are."""
+        location = self._from.pop(folder, None)
         if location is not None:
-            self.copy_folder(what, location, proxied_path(here))
+            self.copy_folder(what, location, folder)
 
     def copy_folder(self, what: str, location: str, folder: str) -> None:
         """Copy all files of a location elsewhere into a folder of ours."""
-        if not self._target.with_files:
+        if not self._target.are_wanted:
             return
         try:
             place = self._places.find(location)

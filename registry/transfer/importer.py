@@ -54,7 +54,7 @@ class Importer:
         self._selection = selection
         self._watcher = watcher
         self._tally = Tally()
-        copier = FileCopier(places, target, self._tally)
+        copier = FileCopier(places, target.files, self._tally)
         self._copier = copier
         self._runs = RunImport(source, target, copier, self._tally)
         self._models = ModelImport(target, copier, self._tally)

@@ -166,7 +166,7 @@ class ModelImport:
         with self._target.database.read() as connection:
             storage = read_storage(connection, (model, version))
         if storage is None or not self._copier.has_failed(storage):
-            seal_version(self._target.database, self._target.artifacts, model, version)
+            seal_version(self._target.database, self._target.files.artifacts, model, version)
 
 
 def _incoming(connection: Connection, past: PastModel, sources: Mapping[str, Settled]) -> Incoming:

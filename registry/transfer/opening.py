@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from registry.transfer.foreign_tables import parse_url
 from registry.transfer.places import Places
 from registry.transfer.source import Source
-from tracking.artifacts import open_artifacts
+from tracking.artifacts import ArtifactStore, connect_artifacts, open_artifacts
+from tracking.connect import connect_api, is_http
 
 _SERVED_BESIDE = "mlartifacts"
 
@@ -26,22 +28,41 @@ def open_source(
         ResourceMissing: It is not there.
         Unavailable: It does not answer.
     """
+    source, own = _open(uri)
+    roots = [*([] if source.folder is None else [str(source.folder)]), *roots]
+    kept = own if served is None else open_artifacts(served)
+    return source, Places(roots, kept, beside=source.folder)
+
+
+def _open(uri: str) -> tuple[Source, ArtifactStore | None]:
+    """Return a source, and what its server serves, where that is known."""
     if "://" not in uri or uri.startswith("file:"):
         from registry.transfer.mlflow_folder import MlflowFolder  # noqa: PLC0415 - one kind only
 
-        source: Source = MlflowFolder(_to_path(uri))
-    else:
-        from registry.transfer.mlflow_database import MlflowDatabase  # noqa: PLC0415
+        return MlflowFolder(_to_path(uri)), None
+    if is_http(uri):
+        return open_store(uri, connect_artifacts(uri))
+    from registry.transfer.mlflow_database import MlflowDatabase  # noqa: PLC0415
 
-        source = MlflowDatabase(uri)
-    return source, _places_of(source, roots, served)
+    source = MlflowDatabase(uri)
+    served = source.folder and source.folder / _SERVED_BESIDE
+    return source, open_artifacts(str(served)) if served else None
 
 
-def _places_of(source: Source, roots: Sequence[str], served: str | None) -> Places:
-    own = [] if source.folder is None else [str(source.folder)]
-    kept = served or (source.folder and str(source.folder / _SERVED_BESIDE))
-    store = open_artifacts(kept) if kept else None
-    return Places([*own, *roots], store, beside=source.folder)
+def open_store(uri: str, artifacts: ArtifactStore) -> tuple[Source, ArtifactStore]:
+    """Open a server, or a database of ours, as a source.
+
+    Raises:
+        InvalidRequest: It is neither.
+        Unavailable: It does not answer.
+    """
+    from registry.connect import connect as connect_registry  # noqa: PLC0415
+    from registry.transfer.store_source import StoreSource  # noqa: PLC0415
+    from tracking.connect import connect as connect_tracking  # noqa: PLC0415
+
+    shown = connect_api(uri).shown if is_http(uri) else parse_url(uri).render_as_string()
+    what = f"the server {shown}" if is_http(uri) else f"the database {shown}"
+    return StoreSource(what, connect_tracking(uri), connect_registry(uri)), artifacts
 
 
 def _to_path(uri: str) -> Path:

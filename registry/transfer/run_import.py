@@ -20,6 +20,7 @@ from registry.transfer.target import Target
 from tracking.artifact_location import default_location, model_location, run_location
 from tracking.errors import InvalidRequest, ResourceExists
 from tracking.past import PastLoggedModel, PastRun, check_experiment, check_logged_model, check_run
+from tracking.paths import proxied_path
 from tracking.sql_logging import check_point, put_points
 from tracking.sql_past import (
     Effect,
@@ -135,9 +136,20 @@ class RunImport:
         moved = replace(
             info,
             experiment_id=here.experiment_id,
-            artifact_uri=self._copier.expect(info.artifact_uri, location),
+            artifact_uri=self._settle(info.artifact_uri, location),
         )
         return replace(past, run=replace(past.run, info=moved))
+
+    def _settle(self, location: str, here: str) -> str:
+        """Return where files are from now on: here, unless they stay in their bucket."""
+        if self._copier.leaves(location):
+            return location
+        self._copier.expect(location, proxied_path(here))
+        return here
+
+    def _copy(self, what: str, here: str) -> None:
+        if not self._copier.leaves(here):
+            self._copier.copy(what, proxied_path(here))
 
     def _write(self, group: Group) -> int:
         if self._target.is_dry:
@@ -149,7 +161,7 @@ class RunImport:
         self._tally.count("point", Effect.ADDED, added)
         self._tally.count("point", Effect.UNCHANGED, len(group.points) - added)
         for past in group.runs:
-            self._copier.copy(f"run {past.id}", past.run.info.artifact_uri)
+            self._copy(f"run {past.id}", past.run.info.artifact_uri)
         return len(group.runs)
 
     def _bring_model(self, here: Experiment, past: PastLoggedModel | Broken) -> None:
@@ -167,7 +179,7 @@ class RunImport:
         else:
             effect = self._target.database.write(partial(put_logged_model, given=moved))
         self._tally.count("logged model", effect)
-        self._copier.copy(f"logged model {past.id}", moved.model.info.artifact_uri)
+        self._copy(f"logged model {past.id}", moved.model.info.artifact_uri)
 
     def _moved_model(self, here: Experiment, past: PastLoggedModel) -> PastLoggedModel:
         info, data = check_logged_model(past).model.info, past.model.data
@@ -176,12 +188,11 @@ class RunImport:
         with self._target.database.read() as connection:
             known = known_runs(connection, [metric.run_id or "" for metric in data.metrics])
         known |= self.run_ids
+        location = model_location(here.artifact_location, info.model_id)
         moved = replace(
             info,
             experiment_id=here.experiment_id,
-            artifact_uri=self._copier.expect(
-                info.artifact_uri, model_location(here.artifact_location, info.model_id)
-            ),
+            artifact_uri=self._settle(info.artifact_uri, location),
         )
         kept = [metric for metric in data.metrics if metric.run_id in known]
         if len(kept) < len(data.metrics):

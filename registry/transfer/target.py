@@ -1,4 +1,4 @@
-"""Where an import goes, and how much of it. Immutable."""
+"""Where an import or export goes, and how much of it. Immutable."""
 
 from msgspec import Struct
 
@@ -6,17 +6,32 @@ from tracking.artifacts import ArtifactStore
 from tracking.database import Database
 
 
+class FileTarget(Struct, frozen=True):
+    """Where files go.
+
+    Args:
+        artifacts: The store.
+        are_wanted: Whether files are copied at all.
+        is_dry: Whether they are only counted.
+    """
+
+    artifacts: ArtifactStore
+    are_wanted: bool = True
+    is_dry: bool = False
+
+
 class Target(Struct, frozen=True):
     """A database of ours with its artifacts.
 
     Args:
         database: Where runs and versions go.
-        artifacts: Where their files go.
-        with_files: Whether files are copied.
-        is_dry: Whether nothing is written, and only counted what would be.
+        files: Where their files go.
     """
 
     database: Database
-    artifacts: ArtifactStore
-    with_files: bool = True
-    is_dry: bool = False
+    files: FileTarget
+
+    @property
+    def is_dry(self) -> bool:
+        """Whether nothing is written, and only counted what would be."""
+        return self.files.is_dry

@@ -7,7 +7,7 @@ import click
 from registry.transfer.importer import Importer
 from registry.transfer.opening import open_source
 from registry.transfer.selection import Selection
-from registry.transfer.target import Target
+from registry.transfer.target import FileTarget, Target
 from stagedoor.cli.refusal import refusals_shown
 from stagedoor.cli.transfer_report import Report, watching
 from tracking.artifacts import connect_artifacts
@@ -68,11 +68,8 @@ def mlflow(  # noqa: PLR0913 - one argument for each option
         uri = _checked_target(to or client_settings().tracking_uri)
         source, places = open_source(origin, artifacts_root, served_artifacts)
         database = open_database(uri)
-        target = Target(
-            database=database,
-            artifacts=connect_artifacts(uri, artifacts_destination),
-            with_files=artifacts,
-            is_dry=dry_run,
+        files = FileTarget(
+            connect_artifacts(uri, artifacts_destination), are_wanted=artifacts, is_dry=dry_run
         )
         report = Report(f"From {source.name} to {database.url}", is_dry=dry_run)
         try:
@@ -80,7 +77,7 @@ def mlflow(  # noqa: PLR0913 - one argument for each option
                 importer = Importer(
                     source,
                     places,
-                    target,
+                    Target(database, files),
                     selection=Selection(experiments=frozenset(experiment)),
                     watcher=watcher,
                 )
