@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from registry.transfer.foreign_tables import parse_url
 from registry.transfer.places import Places
 from registry.transfer.source import Source
 from tracking.artifacts import ArtifactStore, connect_artifacts, open_artifacts
@@ -41,7 +40,7 @@ def _open(uri: str) -> tuple[Source, ArtifactStore | None]:
 
         return MlflowFolder(_to_path(uri)), None
     if is_http(uri):
-        return open_store(uri, connect_artifacts(uri))
+        return _open_server(uri), connect_artifacts(uri)
     from registry.transfer.mlflow_database import MlflowDatabase  # noqa: PLC0415
 
     source = MlflowDatabase(uri)
@@ -49,20 +48,37 @@ def _open(uri: str) -> tuple[Source, ArtifactStore | None]:
     return source, open_artifacts(str(served)) if served else None
 
 
-def open_store(uri: str, artifacts: ArtifactStore) -> tuple[Source, ArtifactStore]:
-    """Open a server, or a database of ours, as a source.
+def open_store(
+    uri: str, roots: Sequence[str] = (), destination: str | None = None
+) -> tuple[Source, Places]:
+    """Open a server, or a database of ours, to be written out.
+
+    Args:
+        uri: Of the server or database.
+        roots: Places beneath which files may be read, besides its own artifacts.
+        destination: Where the artifacts of a database are; as for ``connect_artifacts``.
 
     Raises:
         InvalidRequest: It is neither.
+        ResourceMissing: There is no such database.
         Unavailable: It does not answer.
     """
+    artifacts = connect_artifacts(uri, destination)
+    if is_http(uri):
+        return _open_server(uri), Places(roots, artifacts)
+    from registry.transfer.own_database import OwnDatabase  # noqa: PLC0415
+    from tracking.database import open_database  # noqa: PLC0415
+
+    return OwnDatabase(open_database(uri, create=False)), Places(roots, artifacts)
+
+
+def _open_server(uri: str) -> Source:
     from registry.connect import connect as connect_registry  # noqa: PLC0415
     from registry.transfer.store_source import StoreSource  # noqa: PLC0415
     from tracking.connect import connect as connect_tracking  # noqa: PLC0415
 
-    shown = connect_api(uri).shown if is_http(uri) else parse_url(uri).render_as_string()
-    what = f"the server {shown}" if is_http(uri) else f"the database {shown}"
-    return StoreSource(what, connect_tracking(uri), connect_registry(uri)), artifacts
+    name = f"the server {connect_api(uri).shown}"
+    return StoreSource(name, connect_tracking(uri), connect_registry(uri))
 
 
 def _to_path(uri: str) -> Path:

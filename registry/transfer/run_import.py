@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from registry.garbage_rules import proxied_folder
 from registry.transfer.file_copy import FileCopier
 from registry.transfer.source import Broken, Source
 from registry.transfer.tally import Tally
@@ -144,7 +145,10 @@ class RunImport:
         """Return where files are from now on: here, unless they stay in their bucket."""
         if self._copier.leaves(location):
             return location
-        self._copier.expect(location, proxied_path(here))
+        folder = proxied_folder(here)
+        if folder is None:
+            raise InvalidRequest(f"its experiment here keeps files at {here[:200]!r}: move them")
+        self._copier.expect(location, folder)
         return here
 
     def _copy(self, what: str, here: str) -> None:

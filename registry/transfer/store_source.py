@@ -6,7 +6,6 @@ run was. Next hops: ``TrackingStore`` and ``RegistryStore``, over HTTP or over S
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
@@ -54,18 +53,12 @@ class StoreSource:
         name: What it is and where.
         tracking: Experiments and runs.
         registry: Models.
-        folder: The folder of this machine that it is in, if it is in one.
     """
 
-    def __init__(
-        self,
-        name: str,
-        tracking: TrackingStore,
-        registry: RegistryStore,
-        folder: Path | None = None,
-    ) -> None:
+    folder = None
+
+    def __init__(self, name: str, tracking: TrackingStore, registry: RegistryStore) -> None:
         self.name = name
-        self.folder = folder
         self._tracking = tracking
         self._registry = registry
         self._pool = ThreadPoolExecutor(_KEYS_AT_ONCE, thread_name_prefix="history")

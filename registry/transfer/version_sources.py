@@ -40,6 +40,15 @@ def find_model_id(source: str) -> str | None:
     return found and found.group(1)
 
 
+def is_place(past: PastVersion) -> bool:
+    """Return whether a version tells a place of files, and not just a run, a model or nothing."""
+    return (
+        bool(past.files)
+        and past.version.source != _PLACEHOLDER
+        and urlsplit(past.files or "").scheme not in _REFERENCES
+    )
+
+
 def settle_source(past: PastVersion, folders: Mapping[str, str]) -> Settled:
     """Return what a version's source is here.
 
@@ -56,7 +65,7 @@ def settle_source(past: PastVersion, folders: Mapping[str, str]) -> Settled:
     if source == _PLACEHOLDER:
         return Settled(source, None)
     found = find_folder(files, folders)
-    if found is None and urlsplit(files).scheme in _REFERENCES:
+    if found is None and not is_place(past):
         return Settled(check_source(source, version.run_id, version.model_id), None)
     storage = found or _own_folder(version.name, version.version)
     is_kept = scheme in _REFERENCES or (scheme in REMOTE_SCHEMES and scheme != PROXY_SCHEME)

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from registry.transfer.importer import Importer
+from registry.transfer.importer import import_into
 from registry.transfer.opening import open_source
 from registry.transfer.selection import Selection
 from registry.transfer.target import FileTarget, Target
@@ -74,14 +74,13 @@ def mlflow(  # noqa: PLR0913 - one argument for each option
         report = Report(f"From {source.name} to {database.url}", is_dry=dry_run)
         try:
             with watching() as watcher:
-                importer = Importer(
+                tally = import_into(
+                    Target(database, files),
                     source,
                     places,
-                    Target(database, files),
-                    selection=Selection(experiments=frozenset(experiment)),
-                    watcher=watcher,
+                    Selection(experiments=frozenset(experiment)),
+                    watcher,
                 )
-                tally = importer.run()
         finally:
             source.close()
             database.close()

@@ -11,6 +11,7 @@ _COMMANDS = {
     "config": "Print every server setting, its value, and where it came from.",
     "db": "Look after the database.",
     "demo": "Train, register, serve, canary and promote, on real data.",
+    "export": "Write runs and models into a folder for MLflow.",
     "gc": "Remove for good what was deleted.",
     "import": "Bring runs and models over from MLflow.",
     "models": "Serve one model.",

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from registry.transfer.importer import Watcher
+from registry.transfer.passage import Watcher
 from registry.transfer.source import Broken
 from registry.transfer.tally import Tally
 from tracking.sql_past import Effect
