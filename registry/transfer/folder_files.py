@@ -19,6 +19,7 @@ T = TypeVar("T", Param, Tag)
 M = TypeVar("M", bound=Meta)
 
 ARTIFACTS = "artifacts"
+TRASH = ".trash"
 _META = "meta.yaml"
 _OF_FOLDER = re.compile(r".+/(\d+/(?:models/)?(?:m-)?[0-9a-f]{32}/artifacts)((?:/.*)?)")
 
@@ -77,8 +78,9 @@ class FolderFiles:
             told: Where they were when that was written down.
             path: Beneath this folder.
         """
+        was = f"/{path.removeprefix(f'{TRASH}/')}"
         is_local = urlsplit(told).scheme in {"", "file"}
-        if not told or (is_local and unquote(told).endswith(f"/{path}")) or self._files.list(path):
+        if not told or (is_local and unquote(told).endswith(was)) or self._files.list(path):
             return str(self._root / path)
         return told
 

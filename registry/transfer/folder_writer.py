@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from registry.transfer.folder_files import TRASH
 from registry.transfer.folder_metas import (
     MODEL_STATUSES,
     RUN_STATUSES,
@@ -22,7 +23,7 @@ from registry.transfer.folder_metas import (
     VersionMeta,
     write_meta,
 )
-from registry.transfer.mlflow_folder import MODELS, TRASH
+from registry.transfer.mlflow_folder import MODELS
 from registry.transfer.mlflow_registry import DELETED
 from registry.wire import ModelVersion, RegisteredModel
 from tracking.errors import InvalidRequest

@@ -7,9 +7,8 @@ short, so that nobody who still writes to a SQLite file waits for long. Next hop
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
 
-from sqlalchemy import Row, column
+from sqlalchemy import column
 
 from registry.transfer import mlflow_tables
 from registry.transfer.foreign_tables import ForeignDatabase, ForeignTables, parse_url
@@ -77,7 +76,7 @@ class MlflowDatabase:
         """See ``Source``."""
         with self._database.tables() as tables:
             rows = tables.rows("metrics", column("run_uuid") == run.id)
-            while part := [mlflow_tables.to_point(row) for row in islice(rows, _POINTS_AT_ONCE)]:
+            while part := mlflow_tables.to_points(islice(rows, _POINTS_AT_ONCE)):
                 yield part
 
     def logged_models(self, experiment_id: str) -> Iterator[PastLoggedModel | Broken]:
@@ -152,6 +151,3 @@ def _links(tables: ForeignTables, run_ids: Sequence[str]) -> dict[str, list[mlfl
         if model is not None:
             links.setdefault(row.source_id, []).append(model)
     return links
-
-
-Rows = Sequence[Row[Any]]

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from registry.transfer.folder_files import FolderFiles
+from registry.transfer.folder_files import TRASH, FolderFiles
 from registry.transfer.folder_metas import (
     MODEL_STATUSES,
     RUN_STATUSES,
@@ -44,7 +44,6 @@ from tracking.wire_models import LoggedModel, LoggedModelData, LoggedModelInfo, 
 
 S = TypeVar("S", RunStatus, LoggedModelStatus)
 
-TRASH = ".trash"
 MODELS = "models"
 
 _RUNS_AT_ONCE = 200

@@ -160,15 +160,18 @@ def linked(run: Run, links: Sequence[Link]) -> Run:
     return Run(info=run.info, data=run.data, inputs=inputs, outputs=outputs)
 
 
-def to_point(row: Row[Any]) -> Metric:
-    """Return a point of a metric of a run."""
-    return Metric(
-        key=row.key,
-        value="NaN" if row.is_nan else row.value,
-        timestamp=row.timestamp or 0,
-        step=row.step or 0,
-        run_id=row.run_uuid,
-    )
+def to_points(rows: Iterable[Row[Any]]) -> list[Metric]:
+    """Return points of metrics, of rows in the order of the layout: there are millions."""
+    return [
+        Metric(
+            key=key,
+            value="NaN" if is_nan else value,
+            timestamp=timestamp or 0,
+            step=step or 0,
+            run_id=run_id,
+        )
+        for run_id, key, value, timestamp, step, is_nan in rows
+    ]
 
 
 def to_dataset_input(row: Row[Any], tags: Sequence[Row[Any]]) -> DatasetInput:
