@@ -86,6 +86,10 @@ def effects_on_model(connection: Connection, given: Incoming) -> dict[str, Effec
             )
         if found is not None or int(version.version) > used:
             effects[version.version] = _effect(version, found)
+        if effects.get(version.version) is Effect.UNCHANGED and _gains_files(
+            connection, version, given.storages
+        ):
+            effects[version.version] = Effect.UPDATED
     return effects
 
 
@@ -129,6 +133,14 @@ def read_storage(connection: Connection, key: Key) -> str | None:
     of = (model_version.c.model == key[0], model_version.c.version == key[1])
     storage: str | None = connection.execute(select(model_version.c.storage).where(*of)).scalar()
     return storage
+
+
+def read_unsealed(connection: Connection, name: str) -> dict[int, bool]:
+    """Return the versions without sealed files, and whether sealing each of them was tried."""
+    table = model_version.c
+    of = (table.model == name, table.digest.is_(None))
+    rows = connection.execute(select(table.version, table.seal_problem).where(*of))
+    return {row.version: row.seal_problem is not None for row in rows}
 
 
 def set_times(connection: Connection, given: Incoming) -> None:
@@ -199,8 +211,10 @@ def _put_version(
             )
         )
     else:
+        if read_storage(connection, key) is not None:
+            del values["storage"]
         of = (model_version.c.model == key[0], model_version.c.version == key[1])
-        connection.execute(update(model_version).where(*of).values(description=version.description))
+        connection.execute(update(model_version).where(*of).values(values))
     for tag in version.tags:
         set_tag(connection, key, tag)
 
@@ -209,6 +223,14 @@ def _versions_here(connection: Connection, name: str) -> list[ModelVersion]:
     table = model_version.c
     numbers = connection.execute(select(table.version).where(table.model == name)).scalars()
     return read_versions(connection, [(name, number) for number in numbers])
+
+
+def _gains_files(
+    connection: Connection, version: ModelVersion, storages: Mapping[str, str | None]
+) -> bool:
+    """Return whether a version that had no folder here has one now."""
+    is_here = read_storage(connection, (version.name, int(version.version))) is not None
+    return not is_here and storages[version.version] is not None
 
 
 def _last_version(connection: Connection, name: str) -> int:

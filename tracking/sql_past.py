@@ -1,7 +1,8 @@
 """Writing what was kept elsewhere: functions on a connection, for ``registry/transfer``.
 
 Ids, times and states are taken as they are. What is here already is compared first, so that doing
-it again changes nothing; what the other place says wins, and what it does not mention stays.
+it again changes nothing; what the other place says wins, what it does not mention stays, and what
+was deleted here stays deleted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, func, insert, or_, select, text, update
 
 from tracking.artifact_location import default_location
 from tracking.chunks import chunks
@@ -87,7 +88,9 @@ def put_experiment(
         if _is_within(given.tags, here.tags) and _same_state(given, here):
             return here, Effect.UNCHANGED
         of = experiments.c.experiment_id == number
-        connection.execute(update(experiments).where(of).values(_experiment_values(given)))
+        values = _experiment_values(given)
+        values["is_deleted"] |= here.lifecycle_stage == "deleted"
+        connection.execute(update(experiments).where(of).values(values))
     rows = [{"experiment_id": number, "key": t.key, "value": t.value} for t in given.tags]
     put_text_rows(connection, experiment_tags, rows)
     effect = Effect.ADDED if here is None else Effect.UPDATED
@@ -112,7 +115,11 @@ def put_runs(connection: Connection, given: Sequence[PastRun]) -> dict[str, Effe
     with_experiment = _deleted_experiments(connection, going)
     statement = insert_by(connection.dialect.name, runs)
     kept = {"run_id", "experiment_id"}
-    changed = {c.name: statement.excluded[c.name] for c in runs.c if c.name not in kept}
+    new = statement.excluded
+    changed = {c.name: new[c.name] for c in runs.c if c.name not in kept}
+    for name in ("is_deleted", "is_deleted_with_experiment"):
+        changed[name] = or_(runs.c[name], new[name])
+    changed["deleted_at"] = func.coalesce(runs.c.deleted_at, new.deleted_at)
     statement = statement.on_conflict_do_update(index_elements=[runs.c.run_id], set_=changed)
     connection.execute(statement, [_run_values(past, with_experiment) for past in going])
     put_text_rows(connection, params, _texts(going, "params"))
@@ -134,7 +141,7 @@ def effect_on_model(connection: Connection, given: PastLoggedModel) -> Effect:
     is_same = (
         replace(wanted.info, tags=[], experiment_id=here.info.experiment_id)
         == replace(here.info, tags=[])
-        and row.is_deleted == given.is_deleted
+        and row.is_deleted >= given.is_deleted
         and _is_within(wanted.info.tags, here.info.tags)
         and _is_within(wanted.data.params, here.data.params)
         and _point_keys(wanted) <= _point_keys(here)
@@ -149,7 +156,9 @@ def put_logged_model(connection: Connection, given: PastLoggedModel) -> Effect:
         return effect
     values = _model_values(given)
     statement = insert_by(connection.dialect.name, logged_models).values(values)
-    changed = {name: statement.excluded[name] for name in values.keys() - {"experiment_id"}}
+    new = statement.excluded
+    changed = {name: new[name] for name in values.keys() - {"experiment_id"}}
+    changed["is_deleted"] = or_(logged_models.c.is_deleted, new.is_deleted)
     connection.execute(
         statement.on_conflict_do_update(index_elements=[logged_models.c.model_id], set_=changed)
     )
@@ -211,9 +220,9 @@ def _experiment_values(given: Experiment) -> dict[str, Any]:
 
 
 def _same_state(given: Experiment, here: Experiment) -> bool:
-    return (given.name, given.lifecycle_stage, given.creation_time, given.last_update_time) == (
+    is_going = given.lifecycle_stage == "deleted" and here.lifecycle_stage != "deleted"
+    return not is_going and (given.name, given.creation_time, given.last_update_time) == (
         here.name,
-        here.lifecycle_stage,
         here.creation_time,
         here.last_update_time,
     )
@@ -233,8 +242,11 @@ def _effect_on_run(wanted: Run, here: Run | None) -> Effect:
         return Effect.ADDED
     read, read_here = wanted.inputs or RunInputs(), here.inputs or RunInputs()
     made, made_here = wanted.outputs or RunOutputs(), here.outputs or RunOutputs()
+    info = replace(wanted.info, experiment_id=here.info.experiment_id)
+    if here.info.lifecycle_stage == "deleted":
+        info = replace(info, lifecycle_stage="deleted")
     is_same = (
-        replace(wanted.info, experiment_id=here.info.experiment_id) == here.info
+        info == here.info
         and _is_within(wanted.data.params, here.data.params)
         and _is_within(wanted.data.tags, here.data.tags)
         and {_dataset_key(d) for d in read.dataset_inputs}

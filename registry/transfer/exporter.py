@@ -4,7 +4,6 @@ It is written beside its final place, and renamed when all is done. What fails i
 the rest is written all the same. Next hops: ``passage``, ``folder_writer``, ``file_copy``.
 """
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +57,6 @@ def export_to(
         Passage(source, selection, tally, watcher).go(
             RunExport(source, writer, copier, tally), ModelExport(writer, copier, tally)
         )
-        os.sync()
         unfinished.rename(final)
     finally:
         copier.close()
@@ -164,6 +162,7 @@ class ModelExport:
             self._copier.copy_folder(
                 f"model {version.name!r}, version {version.version}", files or "", storage
             )
+            storage = None if self._copier.has_failed(storage) else storage
         location = self._writer.uri(storage) if storage is not None else kept.files
         source = version.source or ""
         is_ours = source.startswith(f"{PROXY_SCHEME}:") and storage is not None

@@ -8,22 +8,20 @@ import hashlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from registry.sources import REMOTE_SCHEMES
 from registry.transfer.places import Place, Places
 from registry.transfer.source import Broken
 from registry.transfer.tally import Tally
 from registry.transfer.target import FileTarget
-from tracking.errors import InvalidRequest, ResourceMissing, StagedoorError
-from tracking.paths import PROXY_SCHEME, check_path
+from registry.transfer.version_sources import is_bucket
+from tracking.errors import InvalidRequest, ResourceConflict, ResourceMissing, StagedoorError
+from tracking.paths import check_path
 from tracking.sql_past import Effect
 from tracking.wire import FileInfo
 
 _FILES_AT_ONCE = 8
-_BUCKETS = REMOTE_SCHEMES - {PROXY_SCHEME}
 _NO_LINKS = "links are not followed; put the file itself there"
 
 
@@ -69,7 +67,7 @@ class FileCopier:
 
     def leaves(self, location: str) -> bool:
         """Return whether files stay where they are: in a bucket, and nobody wants a copy."""
-        return not self._target.are_wanted and urlsplit(location).scheme in _BUCKETS
+        return not self._target.are_wanted and is_bucket(location)
 
     def normalize(self, location: str | None) -> str | None:
         """Return a location in the form that ``folders`` has."""
@@ -125,6 +123,8 @@ class FileCopier:
             check_path(target)
             if self._is_here(place, source, target, file.file_size):
                 return Copied(file.file_size or 0, is_new=False)
+            if self._target.is_sealed(target):
+                raise ResourceConflict("a version here is sealed with other files than these")
             digest = artifacts.put(target, place.store.get(source))
             if sha256(artifacts.get(target)) != digest:
                 raise InvalidRequest("its bytes differ after copying")

@@ -36,7 +36,7 @@ class Meta(Struct, frozen=True, kw_only=True):
 class ExperimentMeta(Meta, frozen=True):
     """``<experiment>/meta.yaml``."""
 
-    experiment_id: str
+    experiment_id: str | int
     name: str
     artifact_location: str | None = None
     lifecycle_stage: str | None = None
@@ -47,7 +47,7 @@ class ExperimentMeta(Meta, frozen=True):
 class RunMeta(Meta, frozen=True):
     """``<experiment>/<run>/meta.yaml``; old ones have ``run_uuid`` only."""
 
-    experiment_id: str
+    experiment_id: str | int
     run_id: str | None = None
     run_uuid: str | None = None
     run_name: str | None = None
@@ -95,7 +95,7 @@ class LoggedModelMeta(Meta, frozen=True):
     """``<experiment>/models/<model>/meta.yaml``."""
 
     model_id: str
-    experiment_id: str
+    experiment_id: str | int
     name: str
     creation_timestamp: int
     last_updated_timestamp: int

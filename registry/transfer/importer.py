@@ -36,7 +36,8 @@ def import_into(
     copier = FileCopier(places, target.files, tally)
     try:
         Passage(source, selection, tally, watcher).go(
-            RunImport(source, target, copier, tally), ModelImport(target, copier, tally)
+            RunImport(source, target, copier, tally),
+            ModelImport(target, copier, tally, origin=source.name),
         )
     finally:
         copier.close()

@@ -138,8 +138,8 @@ class MlflowFolder:
 
     def _read_experiment(self, number: str, path: str) -> Experiment:
         meta = self._files.meta(path, ExperimentMeta)
-        if meta.experiment_id != number:
-            raise InvalidRequest(f"its meta.yaml is of experiment {meta.experiment_id[:100]!r}")
+        if str(meta.experiment_id) != number:
+            raise InvalidRequest("its meta.yaml is that of another experiment")
         return Experiment(
             experiment_id=number,
             name=meta.name,
@@ -179,7 +179,7 @@ class MlflowFolder:
         return RunInfo(
             run_id=run_id,
             run_uuid=run_id,
-            experiment_id=meta.experiment_id,
+            experiment_id=str(meta.experiment_id),
             run_name=meta.run_name or next((t.value for t in tags if t.key == _NAME_TAG), ""),
             user_id=meta.user_id or "",
             status=_status(RUN_STATUSES, meta.status or 1),
@@ -236,7 +236,7 @@ class MlflowFolder:
 
     def _read_logged_model(self, experiment_id: str, path: str) -> PastLoggedModel:
         meta = self._files.meta(path, LoggedModelMeta)
-        if (meta.experiment_id, meta.model_id) != (experiment_id, path.rpartition("/")[2]):
+        if (str(meta.experiment_id), meta.model_id) != (experiment_id, path.rpartition("/")[2]):
             raise InvalidRequest("its meta.yaml is that of another model")
         info = LoggedModelInfo(
             model_id=meta.model_id,

@@ -160,7 +160,7 @@ def linked(run: Run, links: Sequence[Link]) -> Run:
     return Run(info=run.info, data=run.data, inputs=inputs, outputs=outputs)
 
 
-def to_points(rows: Iterable[Row[Any]]) -> list[Metric]:
+def to_points(rows: Iterable[Sequence[Any]]) -> list[Metric]:
     """Return points of metrics, of rows in the order of the layout: there are millions."""
     return [
         Metric(

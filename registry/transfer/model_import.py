@@ -5,13 +5,11 @@ stages and aliases move, through the store, so that routes follow as for any oth
 ``registry.transfer.importer``.
 """
 
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
 
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from registry.routes import Facts, read_facts
 from registry.sealing import seal_version
 from registry.sources import find_storage
 from registry.sql_past import (
@@ -21,18 +19,15 @@ from registry.sql_past import (
     is_taken_over,
     put_model,
     read_storage,
-    set_times,
+    read_unsealed,
 )
-from registry.sql_store import SqlRegistryStore
-from registry.stages import Stage
+from registry.switches import Cause
 from registry.transfer.file_copy import FileCopier
-from registry.transfer.settling import order_moves, settle_stages
+from registry.transfer.settlement import Settlement, settle
 from registry.transfer.source import PastModel
 from registry.transfer.tally import Tally
 from registry.transfer.target import Target
-from registry.transfer.version_sources import Settled, settle_source
-from registry.transitions import is_single_production
-from registry.wire import SetAlias, TransitionStage
+from registry.transfer.version_sources import Settled, is_bucket, settle_source
 from tracking.clock import now_ms
 from tracking.errors import InvalidRequest, ResourceConflict, ResourceMissing
 from tracking.sql_past import Effect
@@ -48,19 +43,23 @@ class ModelImport:
         target: Where they go.
         copier: Copies their files, and knows where those of runs went.
         tally: Told what became of everything.
+        origin: Where from, for the record of transitions.
     """
 
-    def __init__(self, target: Target, copier: FileCopier, tally: Tally) -> None:
+    def __init__(self, target: Target, copier: FileCopier, tally: Tally, *, origin: str) -> None:
         self._target = target
         self._copier = copier
         self._tally = tally
-        self._store = SqlRegistryStore(target.database, seal=self._seal, actor=ACTOR)
+        self._origin = origin
 
     def bring(self, past: PastModel) -> None:
         """Bring over a model with all its versions."""
         what = f"model {past.model.name!r}"
-        sources = dict(self._settle_sources(past))
         try:
+            sources = self._settle_sources(past)
+            with self._target.database.read() as connection:
+                effects_on_model(connection, _incoming(connection, past, sources))
+            sources = {n: self._copy(what, n, settled) for n, settled in sources.items()}
             given, effects = self._put(past, sources)
         except (InvalidRequest, ResourceConflict) as error:
             self._tally.fail(what, error.message)
@@ -70,28 +69,41 @@ class ModelImport:
         for version in given.versions:
             if version.version not in effects:
                 self._tally.note(f"version {version.version} of {what} was deleted here")
-        for number, settled in sources.items():
-            if settled.files and settled.storage:
-                self._copier.copy_folder(
-                    f"{what}, version {number}", settled.files, settled.storage
-                )
-        if not self._target.is_dry:
+        if self._target.is_dry:
+            return
+        try:
             self._settle_rest(given, past, effects)
+        except (InvalidRequest, ResourceMissing) as error:
+            self._tally.fail(f"stages and aliases of {what}", error.message)
 
-    def _settle_sources(self, past: PastModel) -> Iterator[tuple[str, Settled]]:
+    def _settle_sources(self, past: PastModel) -> dict[str, Settled]:
+        """Return what the source of each version is here; of those that may be kept."""
+        sources = {}
         for kept in past.versions:
             moved = replace(kept, files=self._copier.normalize(kept.files))
             try:
-                yield kept.version.version, settle_source(moved, self._copier.folders)
+                settled = settle_source(moved, self._copier.folders)
             except InvalidRequest as error:
                 what = f"model {past.model.name!r}, version {kept.version.version}"
                 self._tally.fail(what, error.message)
+                continue
+            leaves = settled.files is not None and self._copier.leaves(settled.files)
+            sources[kept.version.version] = replace(settled, storage=None) if leaves else settled
+        return sources
+
+    def _copy(self, what: str, number: str, settled: Settled) -> Settled:
+        """Copy the files of a version that come from no run; what cannot be copied stays there."""
+        if settled.files is None or settled.storage is None:
+            return settled
+        self._copier.copy_folder(f"{what}, version {number}", settled.files, settled.storage)
+        is_lost = self._copier.has_failed(settled.storage) and is_bucket(settled.files)
+        return replace(settled, storage=None) if is_lost else settled
 
     def _put(
         self, past: PastModel, sources: Mapping[str, Settled]
     ) -> tuple[Incoming, dict[str, Effect]]:
         def work(connection: Connection) -> tuple[Incoming, dict[str, Effect]]:
-            given = check_incoming(_incoming(connection, past, sources))
+            given = _incoming(connection, past, sources)
             if self._target.is_dry:
                 return given, effects_on_model(connection, given)
             return given, put_model(connection, given, now_ms=now)
@@ -105,61 +117,35 @@ class ModelImport:
     def _settle_rest(self, given: Incoming, past: PastModel, effects: Mapping[str, Effect]) -> None:
         """Seal the versions, then let stages and aliases follow, and set the times back."""
         name = given.model.name
-        facts = self._facts(name)
         is_new = self._copier.has_copied or Effect.ADDED in effects.values()
-        for number in facts.unsealed if is_new else ():
-            self._seal(name, number)
         with self._target.database.read() as connection:
+            unsealed = read_unsealed(connection, name)
             is_taken = is_taken_over(connection, given, actor=ACTOR)
-            is_single = is_single_production(connection)
+        for number, was_tried in unsealed.items():
+            if is_new or not was_tried:
+                self._seal(name, number)
         if is_taken:
             self._tally.note(
                 f"stages and aliases of model {name!r} are left as they are: somebody changed them"
                 " here"
             )
             return
-        moved = self._move_stages(given, facts, is_single=is_single)
-        moved += self._move_aliases(past, facts)
-        if moved or set(effects.values()) != {Effect.UNCHANGED}:
-            self._target.database.write(partial(set_times, given=given))
-
-    def _move_stages(self, given: Incoming, facts: Facts, *, is_single: bool) -> int:
-        """Move stages to where they are there, and return how many moved."""
-        name = given.model.name
-        there = {int(v.version): v.current_stage or Stage.NONE for v in given.versions}
-        wanted = settle_stages(there, is_single=is_single)
-        for number, stage in wanted.items():
-            if stage is Stage.ARCHIVED and there[number] == Stage.PRODUCTION:
-                self._tally.note(
-                    f"version {number} of model {name!r} is archived here: a later one is in"
-                    " Production as well, and only one can be"
-                )
-        moves = order_moves(facts.stages, wanted)
-        for number, stage in moves:
-            self._store.transition_stage(
-                TransitionStage(name=name, version=str(number), stage=stage)
+        settlement = Settlement(
+            given,
+            aliases={entry.alias: int(entry.version) for entry in past.model.aliases},
+            is_changed=set(effects.values()) != {Effect.UNCHANGED},
+        )
+        cause = Cause(ACTOR, f"imported from {self._origin}", now_ms())
+        settled = self._target.database.write(
+            lambda connection: settle(connection, settlement, cause)
+        )
+        self._tally.count("stage", Effect.UPDATED, settled.stages)
+        self._tally.count("alias", Effect.UPDATED, settled.aliases)
+        for number in settled.archived:
+            self._tally.note(
+                f"version {number} of model {name!r} is archived here: a later one is in"
+                " Production as well, and only one can be"
             )
-        self._tally.count("stage", Effect.UPDATED, len(moves))
-        return len(moves)
-
-    def _move_aliases(self, past: PastModel, facts: Facts) -> int:
-        """Point aliases to where they point there, and return how many moved."""
-        moved = 0
-        for entry in past.model.aliases:
-            if str(facts.aliases.get(entry.alias)) == entry.version:
-                continue
-            name = past.model.name
-            try:
-                self._store.set_alias(SetAlias(name=name, alias=entry.alias, version=entry.version))
-                moved += 1
-            except (InvalidRequest, ResourceMissing) as error:
-                self._tally.fail(f"model {name!r}, alias {entry.alias!r}", error.message)
-        self._tally.count("alias", Effect.UPDATED, moved)
-        return moved
-
-    def _facts(self, name: str) -> Facts:
-        with self._target.database.read() as connection:
-            return read_facts(connection, name)
 
     def _seal(self, model: str, version: int) -> None:
         """Seal a version unless some of its files could not be copied."""
@@ -170,7 +156,7 @@ class ModelImport:
 
 
 def _incoming(connection: Connection, past: PastModel, sources: Mapping[str, Settled]) -> Incoming:
-    return Incoming(
+    incoming = Incoming(
         model=past.model,
         versions=[
             replace(kept.version, source=sources[kept.version.version].source)
@@ -183,3 +169,4 @@ def _incoming(connection: Connection, past: PastModel, sources: Mapping[str, Set
         },
         last_version=past.last_version,
     )
+    return check_incoming(incoming)

@@ -1,5 +1,7 @@
 """Where an import or export goes, and how much of it. Immutable."""
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from tracking.artifacts import ArtifactStore
@@ -13,11 +15,13 @@ class FileTarget(Struct, frozen=True):
         artifacts: The store.
         are_wanted: Whether files are copied at all.
         is_dry: Whether they are only counted.
+        is_sealed: Tells of a path whether a version that is sealed has its files there.
     """
 
     artifacts: ArtifactStore
     are_wanted: bool = True
     is_dry: bool = False
+    is_sealed: Callable[[str], bool] = lambda _path: False
 
 
 class Target(Struct, frozen=True):

@@ -40,6 +40,11 @@ def find_model_id(source: str) -> str | None:
     return found and found.group(1)
 
 
+def is_bucket(location: str) -> bool:
+    """Return whether a location is in a store that clients may reach from anywhere."""
+    return urlsplit(location).scheme in REMOTE_SCHEMES - _REFERENCES - {PROXY_SCHEME}
+
+
 def is_place(past: PastVersion) -> bool:
     """Return whether a version tells a place of files, and not just a run, a model or nothing."""
     return (
@@ -61,14 +66,13 @@ def settle_source(past: PastVersion, folders: Mapping[str, str]) -> Settled:
     """
     version = past.version
     source, files = version.source or "", past.files or ""
-    scheme = urlsplit(source).scheme
     if source == _PLACEHOLDER:
         return Settled(source, None)
     found = find_folder(files, folders)
     if found is None and not is_place(past):
         return Settled(check_source(source, version.run_id, version.model_id), None)
     storage = found or _own_folder(version.name, version.version)
-    is_kept = scheme in _REFERENCES or (scheme in REMOTE_SCHEMES and scheme != PROXY_SCHEME)
+    is_kept = urlsplit(source).scheme in _REFERENCES or is_bucket(source)
     recorded = source if is_kept else f"{PROXY_SCHEME}:/{storage}"
     checked = check_source(recorded, version.run_id, version.model_id)
     return Settled(checked, storage, None if found else files)

@@ -1,9 +1,15 @@
 """``stagedoor import``."""
 
+import atexit
+import shutil
 import sys
+from functools import partial
+from tempfile import mkdtemp
 
 import click
 
+from registry.sealing import is_sealed
+from registry.transfer.foreign_tables import parse_url
 from registry.transfer.importer import import_into
 from registry.transfer.opening import open_source
 from registry.transfer.selection import Selection
@@ -12,8 +18,8 @@ from stagedoor.cli.refusal import refusals_shown
 from stagedoor.cli.transfer_report import Report, watching
 from tracking.artifacts import connect_artifacts
 from tracking.connect import is_http
-from tracking.database import open_database
-from tracking.errors import InvalidRequest
+from tracking.database import Database, open_database
+from tracking.errors import InvalidRequest, ResourceMissing
 from tracking.settings import client_settings
 
 
@@ -67,11 +73,14 @@ def mlflow(  # noqa: PLR0913 - one argument for each option
     with refusals_shown():
         uri = _checked_target(to or client_settings().tracking_uri)
         source, places = open_source(origin, artifacts_root, served_artifacts)
-        database = open_database(uri)
+        database = _open(uri, is_dry=dry_run)
         files = FileTarget(
-            connect_artifacts(uri, artifacts_destination), are_wanted=artifacts, is_dry=dry_run
+            connect_artifacts(uri, artifacts_destination),
+            are_wanted=artifacts,
+            is_dry=dry_run,
+            is_sealed=partial(_is_sealed, database),
         )
-        report = Report(f"From {source.name} to {database.url}", is_dry=dry_run)
+        report = Report(f"From {source.name} to {parse_url(uri)!r}", is_dry=dry_run)
         try:
             with watching() as watcher:
                 tally = import_into(
@@ -85,6 +94,26 @@ def mlflow(  # noqa: PLR0913 - one argument for each option
             source.close()
             database.close()
     sys.exit(report.show(tally))
+
+
+def _open(uri: str, *, is_dry: bool) -> Database:
+    """Open the database that everything goes into; a dry run makes none, and looks at an empty one.
+
+    Raises:
+        InvalidRequest: No database of ours has such a URI.
+        Unavailable: It does not answer.
+    """
+    try:
+        return open_database(uri, create=not is_dry)
+    except ResourceMissing:
+        folder = mkdtemp(prefix="stagedoor-dry-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return open_database(f"sqlite:///{folder}/empty.db")
+
+
+def _is_sealed(database: Database, path: str) -> bool:
+    with database.read() as connection:
+        return is_sealed(connection, path)
 
 
 def _checked_target(uri: str) -> str:

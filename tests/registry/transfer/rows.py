@@ -15,7 +15,10 @@ ITS_OWN = {
     "datasets": {"dataset_id"},
     "run_datasets": {"dataset_id"},
     "route": {"updated_at", "committed_epoch"},
-    "registry_flag": set[str](),
+    # Who registered a model is told to nobody.
+    "registered_model": {"user_id"},
+    # Sealing comes after registering, and its time is its own.
+    "model_version": {"digest", "manifest", "seal_problem", "refused_why"},
 }
 """Columns that each database numbers for itself."""
 

@@ -1,0 +1,224 @@
+"""What is brought over, into SQLite and into PostgreSQL, and what stays as it was decided here."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from registry.transfer.selection import Selection
+from registry.wire import CreateModel, CreateVersion, TransitionStage
+from tests.contracts.transfer_house import House, furnish, mlflow_tables, reasons
+from tracking.errors import InvalidRequest, ResourceExists
+from tracking.sql_past import Effect
+from tracking.wire import CreateExperiment, CreateRun, LogBatch, Metric, Param, Tag
+
+
+@pytest.fixture
+def house(sqlite_uri: str, tmp_path: Path) -> Iterator[House]:
+    made = House(sqlite_uri, tmp_path / "artifacts")
+    yield made
+    made.database.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def other(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
+    """Another house, empty, over each database."""
+    if request.param == "postgresql":
+        uri = request.getfixturevalue("postgres_uri")
+    else:
+        uri = f"sqlite:///{tmp_path}/other.db"
+    made = House(uri, tmp_path / "other")
+    yield made
+    made.database.close()
+
+
+def test_what_is_written_out_and_brought_in_is_the_same(
+    house: House, other: House, tmp_path: Path
+) -> None:
+    furnish(house)
+
+    written = house.write_out(tmp_path / "out")
+    brought = other.bring(tmp_path / "out")
+    before = other.rows()
+    again = other.bring(tmp_path / "out")
+
+    [why] = reasons(written)
+    assert why.startswith("model 'A b', version 3: its files are outside")
+    assert reasons(brought) == reasons(again) == [why]
+    assert other.rows() == house.rows()
+    assert other.files() == house.files()
+    assert {effect for _, effect in again.counts} == {Effect.UNCHANGED}
+    assert other.rows() == before
+    assert other.tracking.create_experiment(CreateExperiment(name="next")) == "2"
+    assert (
+        other.registry.create_version(CreateVersion(name="A b", source="s3://b/c")).version == "5"
+    )
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
+KEYS = st.text("ab/.- ä", min_size=1, max_size=6).filter(
+    lambda key: all(part.strip() not in {"", ".", ".."} for part in key.split("/"))
+)
+VALUES = st.floats() | st.integers(-(2**53), 2**53).map(float)
+TIMES = st.integers(0, 2**45)
+
+
+@given(
+    params=st.dictionaries(KEYS, TEXTS, max_size=4),
+    tags=st.dictionaries(KEYS, TEXTS, max_size=4),
+    points=st.lists(st.tuples(KEYS, VALUES, TIMES, st.integers(-(2**62), 2**62)), max_size=8),
+)
+@settings(max_examples=8, deadline=None)
+def test_whatever_a_run_logs_comes_back(
+    sqlite_template: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    params: dict[str, str],
+    tags: dict[str, str],
+    points: list[tuple[str, float, int, int]],
+) -> None:
+    """Keys of which one is the folder of another are told by name, and all else comes."""
+    folder = tmp_path_factory.mktemp("roundtrip")
+    houses = []
+    for name in ("one", "two"):
+        shutil.copyfile(sqlite_template, folder / f"{name}.db")
+        houses.append(House(f"sqlite:///{folder}/{name}.db", folder / name))
+    one, two = houses
+    run_id = one.tracking.create_run(CreateRun(start_time=1)).info.run_id
+    metrics = [
+        Metric(key=key, value=float(value), timestamp=time, step=step)
+        for key, value, time, step in points
+    ]
+    entries = {"params": [Param(key=k, value=v) for k, v in params.items()]}
+    labels = [Tag(key=k, value=v) for k, v in tags.items()]
+    one.tracking.log_batch(LogBatch(run_id=run_id, metrics=metrics, tags=labels, **entries))
+
+    written = one.write_out(folder / "out")
+    two.bring(folder / "out")
+
+    clashes = any(have_a_clash(keys) for keys in (params, tags, {p[0] for p in points}))
+    assert len(written.problems) == clashes
+    if not clashes:
+        assert two.rows() == one.rows()
+    for house in houses:
+        house.database.close()
+
+
+def have_a_clash(keys: Any) -> bool:
+    """Return whether a key is the folder of another, or both are the same file."""
+    return any(other.startswith(f"{key}/") for key in keys for other in keys)
+
+
+def test_names_and_numbers_that_are_taken(house: House, tmp_path: Path) -> None:
+    for name in ("a", "b", "c", "d", "old"):
+        house.tracking.create_experiment(CreateExperiment(name=name))
+    mlflow_tables(f"sqlite:///{tmp_path}/mlflow.db")
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database, database:
+        database.execute("INSERT INTO experiments VALUES (3, 'mine', '', 'active', 1, 1)")
+
+    tally = house.bring(f"sqlite:///{tmp_path}/mlflow.db")
+
+    names = {
+        e.name: e.experiment_id for e in map(house.tracking.find_experiment, ("old", "mine")) if e
+    }
+    assert names == {"old": "5", "mine": "6"}
+    assert [note for note in tally.notes if "id" in note] == [
+        "experiment 'mine' has id 6 here, and 3 there"
+    ]
+
+
+def test_another_model_of_the_same_name_is_not_touched(
+    house: House, other: House, tmp_path: Path
+) -> None:
+    furnish(house)
+    house.write_out(tmp_path / "out")
+    other.registry.create_model(CreateModel(name="A b"))
+    other.registry.create_version(CreateVersion(name="A b", source="s3://mine/m"))
+
+    tally = other.bring(tmp_path / "out")
+
+    assert any("another model of that name" in why for why in reasons(tally))
+    assert other.registry.version("A b", "1").source == "s3://mine/m"
+    assert other.registry.version("A b", "1").current_stage == "None"
+
+
+def test_what_was_decided_here_stays_decided(house: House, tmp_path: Path) -> None:
+    run_id = furnish(house)
+    house.write_out(tmp_path / "out")
+    target = House(f"sqlite:///{tmp_path}/target.db", tmp_path / "target")
+    target.bring(tmp_path / "out")
+    target.registry.transition_stage(TransitionStage(name="A b", version="3", stage="Production"))
+    target.registry.delete_version("A b", "1")
+    target.tracking.delete_run(run_id)
+
+    tally = target.bring(tmp_path / "out")
+
+    assert target.registry.version("A b", "3").current_stage == "Production"
+    assert [v.version for v in target.registry.model("A b").latest_versions] == ["3"]
+    assert target.tracking.run(run_id).info.lifecycle_stage == "deleted"
+    assert sorted(note.partition(" of ")[0] for note in tally.notes) == [
+        "stages and aliases",
+        "version 1",
+    ]
+    target.database.close()
+
+
+def test_files_of_a_sealed_version_are_never_overwritten(house: House, tmp_path: Path) -> None:
+    furnish(house)
+    house.write_out(tmp_path / "out")
+    target = House(f"sqlite:///{tmp_path}/target.db", tmp_path / "target")
+    target.bring(tmp_path / "out")
+    [model] = (tmp_path / "out").glob("1/models/*/artifacts/MLmodel")
+    model.write_bytes(b"changed since")
+    before = target.files()
+
+    tally = target.bring(tmp_path / "out", is_sealed=lambda path: "/models/" in path)
+
+    assert any("sealed with other files" in why for why in reasons(tally))
+    assert target.files() == before
+    target.database.close()
+
+
+def test_without_files_and_dry(house: House, tmp_path: Path) -> None:
+    furnish(house)
+    house.write_out(tmp_path / "out")
+    target = House(f"sqlite:///{tmp_path}/target.db", tmp_path / "target")
+    empty = target.rows()
+
+    dry = target.bring(tmp_path / "out", is_dry=True)
+    untouched = (target.rows(), target.files())
+    without = target.bring(tmp_path / "out", are_wanted=False)
+    bare = target.files()
+    whole = target.bring(tmp_path / "out")
+
+    assert untouched == (empty, {})
+    assert dry.counts["run", Effect.ADDED] == without.counts["run", Effect.ADDED] == 2
+    assert dry.counts["file", Effect.ADDED] == whole.counts["file", Effect.ADDED] == 2
+    assert bare == {}
+    assert target.files() == house.files()
+    assert target.registry.download_uri("A b", "1").startswith("mlflow-artifacts:/1/models/m-")
+    target.database.close()
+
+
+def test_only_what_was_named(house: House, tmp_path: Path) -> None:
+    furnish(house)
+    house.tracking.create_run(CreateRun(experiment_id="0"))
+
+    both = house.write_out(tmp_path / "both", Selection(experiments=frozenset({"irises ü"})))
+    model = house.write_out(tmp_path / "model", Selection(models=frozenset({"A b"})))
+
+    assert (both.counts["experiment", Effect.ADDED], both.counts["model", Effect.ADDED]) == (1, 1)
+    assert (model.counts["experiment", Effect.ADDED], model.counts["version", Effect.ADDED]) == (
+        0,
+        2,
+    )
+    with pytest.raises(InvalidRequest, match="no experiment 'nowhere'"):
+        house.write_out(tmp_path / "x", Selection(experiments=frozenset({"nowhere"})))
+    with pytest.raises(ResourceExists):
+        house.write_out(tmp_path / "model")
+    assert not list(tmp_path.glob("*.unfinished"))
