@@ -116,7 +116,7 @@ def put_runs(connection: Connection, given: Sequence[PastRun]) -> dict[str, Effe
     statement = insert_by(connection.dialect.name, runs)
     kept = {"run_id", "experiment_id"}
     new = statement.excluded
-    changed = {c.name: new[c.name] for c in runs.c if c.name not in kept}
+    changed: dict[str, Any] = {c.name: new[c.name] for c in runs.c if c.name not in kept}
     for name in ("is_deleted", "is_deleted_with_experiment"):
         changed[name] = or_(runs.c[name], new[name])
     changed["deleted_at"] = func.coalesce(runs.c.deleted_at, new.deleted_at)
@@ -157,7 +157,7 @@ def put_logged_model(connection: Connection, given: PastLoggedModel) -> Effect:
     values = _model_values(given)
     statement = insert_by(connection.dialect.name, logged_models).values(values)
     new = statement.excluded
-    changed = {name: new[name] for name in values.keys() - {"experiment_id"}}
+    changed: dict[str, Any] = {name: new[name] for name in values.keys() - {"experiment_id"}}
     changed["is_deleted"] = or_(logged_models.c.is_deleted, new.is_deleted)
     connection.execute(
         statement.on_conflict_do_update(index_elements=[logged_models.c.model_id], set_=changed)

@@ -56,7 +56,9 @@ class Report:
 
     def _verdict(self, tally: Tally) -> str:
         if tally.problems:
-            return f"{len(tally.problems):,} things failed; mend their cause and call it again."
+            count = len(tally.problems)
+            things = "1 thing" if count == 1 else f"{count:,} things"
+            return f"{things} failed; mend the cause and call it again."
         if self._is_dry:
             return "Nothing was written: this was a dry run."
         return "Nothing has changed." if tally.is_unchanged else "Done."

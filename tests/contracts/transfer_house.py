@@ -86,7 +86,8 @@ def furnish(house: House) -> str:
         CreateExperiment(name="irises ü", tags=[Tag(key="team", value="x")])
     )
     run_id = house.tracking.create_run(CreateRun(experiment_id=experiment)).info.run_id
-    points = [Metric(key="a/b", value=v, timestamp=1, step=s) for s, v in enumerate((1.5, "NaN"))]
+    values: tuple[float | str, ...] = (1.5, "NaN")
+    points = [Metric(key="a/b", value=v, timestamp=1, step=s) for s, v in enumerate(values)]
     house.tracking.log_batch(
         LogBatch(
             run_id=run_id,

@@ -48,9 +48,8 @@ def make(client: MlflowClient, location: str | None) -> None:
 
 def make_hard_run(client: MlflowClient, experiment: str) -> str:
     """Make a run with values of every kind, and files."""
-    run_id = client.create_run(
-        experiment, start_time=1_600_000_000_000, run_name="hard 🎉"
-    ).info.run_id
+    made = client.create_run(experiment, start_time=1_600_000_000_000, run_name="hard 🎉")
+    run_id: str = made.info.run_id
     values = [0.1, float("nan"), float("inf"), float("-inf"), 1e-300, -0.0, 5e-324]
     points = [Metric("odd/values", value, 1000 + at, at) for at, value in enumerate(values)]
     points += [Metric("loss", 1 / (step + 1), 2000 + step, step) for step in range(300)]

@@ -240,7 +240,14 @@ def kill_in_the_middle(origin: Path, folder: Path, options: tuple[str, ...]) -> 
     folder.mkdir()
     database = open_database(uri_of(folder))
     lock = FileLock(lock_path(folder / "stagedoor.db"))
-    command = [STAGEDOOR, "import", "mlflow", "--from", f"sqlite:///{origin}", "--to"]
+    command: list[str | Path] = [
+        STAGEDOOR,
+        "import",
+        "mlflow",
+        "--from",
+        f"sqlite:///{origin}",
+        "--to",
+    ]
     process = subprocess.Popen([*command, uri_of(folder), *options], stderr=subprocess.DEVNULL)
     with closing(database), closing(lock):
         while process.poll() is None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-import registry.schema
+from registry.schema import registered_model
 from tracking.database import Database
 from tracking.schema import metadata
 
@@ -25,7 +25,7 @@ ITS_OWN = {
 
 def rows_of(database: Database) -> dict[str, list[Any]]:
     """Return the sorted rows of every table that tells of runs and models."""
-    assert registry.schema.metadata is metadata
+    assert registered_model.metadata is metadata
     with database.read() as connection:
         return {
             name: sorted(

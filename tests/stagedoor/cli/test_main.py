@@ -22,14 +22,23 @@ def test_help_lists_every_command_without_importing_one() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
 
-    for command in ("server", "models", "config", "db", "demo", "gc"):
+    for command in ("server", "models", "config", "db", "demo", "gc", "import", "export"):
         assert f"\n  {command}" in answer.stdout
     assert answer.stdout.endswith("False\n")
 
 
 @pytest.mark.parametrize(
     "command",
-    [("server",), ("models", "serve"), ("config",), ("db", "upgrade"), ("demo",), ("gc",)],
+    [
+        ("server",),
+        ("models", "serve"),
+        ("config",),
+        ("db", "upgrade"),
+        ("demo",),
+        ("gc",),
+        ("import", "mlflow"),
+        ("export",),
+    ],
 )
 def test_every_command_shows_examples(command: tuple[str, ...]) -> None:
     answer = call(*command, "--help")
