@@ -6,7 +6,7 @@ Functions on a connection, inside the transaction of whoever calls: ``tracking.s
 from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert, delete, tuple_
+from sqlalchemy import Connection, Insert, delete, text, tuple_
 
 from tracking.errors import ResourceMissing
 from tracking.limits import (
@@ -25,6 +25,15 @@ from tracking.sql_logged_models import row_of as model_row_of
 from tracking.sql_runs import NAME_TAG, rename, require_active
 from tracking.sql_texts import add_texts, put_texts
 from tracking.wire import LogBatch, Metric
+
+_POINTS_ONE_BY_ONE = 1_000
+# PostgreSQL takes many points as columns several times faster than row by row.
+_ADD_COLUMNS = text(
+    "INSERT INTO metrics (run_id, key, timestamp, step, value, is_nan)"
+    " SELECT * FROM unnest(CAST(:run_id AS text[]), CAST(:key AS text[]),"
+    " CAST(:timestamp AS bigint[]), CAST(:step AS bigint[]), CAST(:value AS double precision[]),"
+    " CAST(:is_nan AS boolean[])) ON CONFLICT DO NOTHING"
+).execution_options(preserve_rowcount=True)
 
 # A run logs the same few keys all the time.
 _checked_key = lru_cache(maxsize=4_096)(check_key)
@@ -86,7 +95,7 @@ def put_points(connection: Connection, points: list[dict[str, Any]]) -> int:
     if not points:
         return 0
     dialect = connection.dialect.name
-    added = connection.execute(_add_points(dialect), points).rowcount
+    added = _add_points(connection, points)
     if added == 0:
         return 0
     latest: dict[tuple[str, str], dict[str, Any]] = {}
@@ -122,8 +131,17 @@ def _recency(point: dict[str, Any]) -> tuple[int, int, float]:
     return point["step"], point["timestamp"], point["value"]
 
 
+def _add_points(connection: Connection, points: list[dict[str, Any]]) -> int:
+    """Add the points that are new, and return how many are."""
+    dialect = connection.dialect.name
+    if dialect == "postgresql" and len(points) > _POINTS_ONE_BY_ONE:
+        columns = {name: [point[name] for point in points] for name in points[0]}
+        return connection.execute(_ADD_COLUMNS, columns).rowcount
+    return connection.execute(_add_each(dialect), points).rowcount
+
+
 @cache
-def _add_points(dialect: str) -> Insert:
+def _add_each(dialect: str) -> Insert:
     return insert_new(dialect, metrics).execution_options(preserve_rowcount=True)
 
 

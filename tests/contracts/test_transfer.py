@@ -132,6 +132,25 @@ def test_names_and_numbers_that_are_taken(house: House, tmp_path: Path) -> None:
     ]
 
 
+def test_many_points_come_once(other: House, tmp_path: Path) -> None:
+    mlflow_tables(f"sqlite:///{tmp_path}/mlflow.db")
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database, database:
+        database.executemany(
+            "INSERT INTO metrics VALUES ('many', ?, ?, ?, ?, false)",
+            [(step / 7, 1000 + step % 10, "a" * 32, step) for step in range(2_500)] * 2,
+        )
+
+    first = other.bring(f"sqlite:///{tmp_path}/mlflow.db")
+    second = other.bring(f"sqlite:///{tmp_path}/mlflow.db")
+
+    assert first.counts["point", Effect.ADDED] == 2_502
+    assert second.is_unchanged
+    points = other.tracking.metric_history("a" * 32, "many").metrics
+    assert sorted((p.step, p.value) for p in points) == [(s, s / 7) for s in range(2_500)]
+    [latest] = [m for m in other.tracking.run("a" * 32).data.metrics if m.key == "many"]
+    assert (latest.step, latest.value) == (2_499, 2_499 / 7)
+
+
 def test_another_model_of_the_same_name_is_not_touched(
     house: House, other: House, tmp_path: Path
 ) -> None:
