@@ -78,7 +78,7 @@ def _open_server(uri: str) -> Source:
     from tracking.connect import connect as connect_tracking  # noqa: PLC0415
 
     name = f"the server {connect_api(uri).shown}"
-    return StoreSource(name, connect_tracking(uri), connect_registry(uri))
+    return StoreSource(name, connect_tracking(uri), connect_registry(uri), are_searches_whole=False)
 
 
 def _to_path(uri: str) -> Path:

@@ -34,7 +34,9 @@ class OwnDatabase:
         self.name = f"the database {database.url}"
         self._database = database
         registry = SqlRegistryStore(database, seal=lambda _model, _version: None, actor="export")
-        self._stores = StoreSource(self.name, SqlTrackingStore(database), registry)
+        self._stores = StoreSource(
+            self.name, SqlTrackingStore(database), registry, are_searches_whole=True
+        )
 
     def experiments(self) -> Iterator[Experiment | Broken]:
         """See ``Source``."""

@@ -4,7 +4,7 @@ What that API does not show does not come: logged models that are deleted, and t
 run was. Next hops: ``TrackingStore`` and ``RegistryStore``, over HTTP or over SQL.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
@@ -23,6 +23,7 @@ from tracking.wire import (
     ExperimentPage,
     Metric,
     MetricPage,
+    Run,
     RunPage,
     SearchExperiments,
     SearchRuns,
@@ -31,7 +32,7 @@ from tracking.wire_models import LoggedModelPage, SearchLoggedModels
 
 _PAGE = 200
 _VERSIONS_PAGE = 1_000
-_KEYS_AT_ONCE = 8
+_CALLS_AT_ONCE = 8
 _PROMPTS = f"tags.`{PROMPT_TAG}` = 'true'"
 
 
@@ -53,15 +54,25 @@ class StoreSource:
         name: What it is and where.
         tracking: Experiments and runs.
         registry: Models.
+        are_searches_whole: Whether a search tells everything of a run. One of MLflow's leaves out
+            which logged models it read.
     """
 
     folder = None
 
-    def __init__(self, name: str, tracking: TrackingStore, registry: RegistryStore) -> None:
+    def __init__(
+        self,
+        name: str,
+        tracking: TrackingStore,
+        registry: RegistryStore,
+        *,
+        are_searches_whole: bool,
+    ) -> None:
         self.name = name
+        self._are_searches_whole = are_searches_whole
         self._tracking = tracking
         self._registry = registry
-        self._pool = ThreadPoolExecutor(_KEYS_AT_ONCE, thread_name_prefix="history")
+        self._pool = ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix="source")
 
     def experiments(self) -> Iterator[Experiment | Broken]:
         """See ``Source``."""
@@ -92,7 +103,10 @@ class StoreSource:
             )
 
         for page in _pages(ask):
-            yield [PastRun(run) for run in page.runs]
+            runs: Iterable[Run] = page.runs
+            if not self._are_searches_whole:
+                runs = self._pool.map(self._tracking.run, [run.info.run_id for run in page.runs])
+            yield [PastRun(run) for run in runs]
 
     def points(self, run: PastRun) -> Iterator[Sequence[Metric]]:
         """See ``Source``."""

@@ -152,7 +152,7 @@ def test_a_second_call_changes_nothing_and_a_third_brings_what_is_new(
 ) -> None:
     shutil.copytree(imported, tmp_path, dirs_exist_ok=True)
     origin = tmp_path / "mlflow.db"
-    shutil.copyfile(client.folder / "mlflow.db", origin)
+    copy_database(client.folder / "mlflow.db", origin)
     roots = ("--artifacts-root", str(client.folder))
     before = (tmp_path / "stagedoor.db").read_bytes()
 
@@ -173,7 +173,7 @@ def test_a_second_call_changes_nothing_and_a_third_brings_what_is_new(
 
 def test_a_call_that_is_killed_is_finished_by_the_next(client: RealClient, tmp_path: Path) -> None:
     origin = tmp_path / "mlflow.db"
-    shutil.copyfile(client.folder / "mlflow.db", origin)
+    copy_database(client.folder / "mlflow.db", origin)
     with closing(sqlite3.connect(origin)) as database, database:
         add_runs(database, 1_100, points=2)
     roots = ("--artifacts-root", str(client.folder))
@@ -213,6 +213,12 @@ def leave_only_production(folder: Path) -> None:
         store = SqlRegistryStore(database, seal=lambda _m, _v: None, actor="ann")
         store.transition_stage(TransitionStage(name="Iris RF", version="3", stage="None"))
         store.delete_alias("Iris RF", "next_one")
+
+
+def copy_database(origin: Path, copy: Path) -> None:
+    """Copy a database that the client has open still."""
+    with closing(sqlite3.connect(origin)) as one, closing(sqlite3.connect(copy)) as two:
+        one.backup(two)
 
 
 def add_runs(database: sqlite3.Connection, count: int, *, points: int) -> None:
