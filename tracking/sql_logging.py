@@ -26,8 +26,13 @@ from tracking.sql_runs import NAME_TAG, rename, require_active
 from tracking.sql_texts import add_texts, put_texts
 from tracking.wire import LogBatch, Metric
 
+# Of more points than a client may log at once the statement's own overhead counts: twice as fast on
+# SQLite by the driver's own statement, and several times on PostgreSQL by columns.
 _POINTS_ONE_BY_ONE = 1_000
-# PostgreSQL takes many points as columns several times faster than row by row.
+_ADD_ROWS = (
+    "INSERT INTO metrics (run_id, key, timestamp, step, value, is_nan)"
+    " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
 _ADD_COLUMNS = text(
     "INSERT INTO metrics (run_id, key, timestamp, step, value, is_nan)"
     " SELECT * FROM unnest(CAST(:run_id AS text[]), CAST(:key AS text[]),"
@@ -73,7 +78,7 @@ def delete_tag(connection: Connection, run_id: str, key: str) -> None:
 
 
 def check_point(run_id: str, metric: Metric) -> dict[str, Any]:
-    """Return the row of a point.
+    """Return the row of a point, its columns in the order of ``_ADD_ROWS``.
 
     Raises:
         InvalidRequest: Something of it is not allowed.
@@ -134,10 +139,13 @@ def _recency(point: dict[str, Any]) -> tuple[int, int, float]:
 def _add_points(connection: Connection, points: list[dict[str, Any]]) -> int:
     """Add the points that are new, and return how many are."""
     dialect = connection.dialect.name
-    if dialect == "postgresql" and len(points) > _POINTS_ONE_BY_ONE:
+    if len(points) <= _POINTS_ONE_BY_ONE:
+        return connection.execute(_add_each(dialect), points).rowcount
+    if dialect == "postgresql":
         columns = {name: [point[name] for point in points] for name in points[0]}
         return connection.execute(_ADD_COLUMNS, columns).rowcount
-    return connection.execute(_add_each(dialect), points).rowcount
+    rows = [tuple(point.values()) for point in points]
+    return connection.exec_driver_sql(_ADD_ROWS, rows).rowcount
 
 
 @cache

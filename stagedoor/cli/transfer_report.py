@@ -47,7 +47,7 @@ class Report:
                 told = ", ".join(f"{n:,} {effect}" for effect, n in counted.items() if n)
                 click.echo(f"  {name}: {told}")
         for text in tally.notes:
-            click.echo(f"note: {text}.")
+            click.echo(_plain(f"note: {text}."))
         for kind, count in tally.left_out.items():
             click.echo(f"left out: {count:,} {kind}, which have no place here.")
         _show_problems(tally.problems)
@@ -65,14 +65,16 @@ class Report:
 
 
 class _Bar:
-    """Shows progress on a terminal."""
+    """Shows progress on a terminal: one bar for each experiment."""
 
     def __init__(self, progress: Any) -> None:
         self._progress = progress
-        self._task = progress.add_task("…", total=None)
+        self._task: Any = None
 
     def begin(self, what: str, total: int | None) -> None:
-        self._progress.reset(self._task, description=what[:60], total=total or None)
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(_plain(what[:60]), total=total)
 
     def advance(self, count: int) -> None:
         self._progress.advance(self._task, count)
@@ -82,7 +84,7 @@ class _Lines:
     """Tells of progress where there is no terminal."""
 
     def begin(self, what: str, total: int | None) -> None:
-        click.echo(f"{what}{'' if total is None else f': {total:,}'}", err=True)
+        click.echo(_plain(f"{what}{'' if total is None else f': {total:,}'}"), err=True)
 
     def advance(self, count: int) -> None:
         """Say nothing: a log wants few lines."""
@@ -105,7 +107,7 @@ def watching() -> Iterator[Watcher]:
         yield _Lines()
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -121,4 +123,9 @@ def _show_problems(problems: list[Broken]) -> None:
         named = [broken.what for broken in group]
         shown = ", ".join(named[:_MOST_NAMED])
         more = f" and {len(named) - _MOST_NAMED:,} more" if len(named) > _MOST_NAMED else ""
-        click.echo(f"failed: {shown}{more}: {why}", err=True)
+        click.echo(_plain(f"failed: {shown}{more}: {why}"), err=True)
+
+
+def _plain(told: str) -> str:
+    """Return a text that moves no cursor: names come from elsewhere, and say what they like."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in told)
