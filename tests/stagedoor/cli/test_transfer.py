@@ -67,12 +67,12 @@ def test_every_failure_is_named_and_the_exit_code_says_so(out: Path, tmp_path: P
 
 def test_names_of_somebody_else_do_not_reach_the_terminal_raw(out: Path, tmp_path: Path) -> None:
     [run] = (meta.parent for meta in out.glob("0/*/meta.yaml"))
-    run.rename(run.with_name("\x1b[2Jgone [/red]"))
+    run.rename(run.with_name("\x1b[2Jgone [red]"))
 
     told = bring(out, tmp_path)
 
     assert told.exit_code == 1
-    assert "run \\x1b[2Jgone [/red]" in told.output
+    assert "run \\x1b[2Jgone [red]" in told.output
 
 
 def test_traces_are_said_to_be_left_out(out: Path, tmp_path: Path) -> None:
