@@ -56,32 +56,39 @@ def put_link(file: Path) -> None:
 
 @pytest.fixture
 def out(house: House, tmp_path: Path) -> Path:
-    """A folder of MLflow's with one good run, and another one to be spoiled."""
-    good = house.tracking.create_run(CreateRun(run_name="good")).info.run_id
-    bad = house.tracking.create_run(CreateRun(run_name="bad")).info.run_id
-    for run_id in (good, bad):
+    """A folder of MLflow's with a good run, and another one to be spoiled."""
+    return write_out(house, tmp_path, "good", "bad")
+
+
+def write_out(house: House, folder: Path, *names: str) -> Path:
+    """Write out a database with runs of these names."""
+    for name in names:
+        run_id = house.tracking.create_run(CreateRun(run_name=name)).info.run_id
         point = Metric(key="m", value=1.0, timestamp=1, step=0)
         house.tracking.log_batch(LogBatch(run_id=run_id, metrics=[point]))
         house.artifacts.put(f"0/{run_id}/artifacts/a.txt", b"a")
-    assert house.write_out(tmp_path / "out").problems == []
-    (tmp_path / "secret.txt").write_text("secret", encoding="utf-8")
-    return tmp_path / "out"
+    assert house.write_out(folder / "out").problems == []
+    (folder / "secret.txt").write_text("secret", encoding="utf-8")
+    return folder / "out"
 
 
-def bad_run(out: Path) -> Path:
-    [tag] = [t for t in out.glob("0/*/tags/mlflow.runName") if t.read_text() == "bad"]
+def run_of(out: Path, name: str) -> Path:
+    """Return the folder of the run of a name."""
+    [tag] = [tag for tag in out.glob("0/*/tags/mlflow.runName") if tag.read_text() == name]
     return tag.parents[1]
 
 
-@pytest.mark.parametrize("how", SPOILED)
-def test_a_broken_run_is_named_and_left_out_whole(out: Path, tmp_path: Path, how: str) -> None:
-    run_id = bad_run(out).name
-    SPOILED[how](bad_run(out))
+def test_a_broken_run_is_named_and_left_out_whole(house: House, tmp_path: Path) -> None:
+    out = write_out(house, tmp_path, "good", *SPOILED)
+    runs = {how: run_of(out, how) for how in SPOILED}
+    for how, spoil in SPOILED.items():
+        spoil(runs[how])
     target = House(f"sqlite:///{tmp_path}/target.db", tmp_path / "target")
 
     tally = target.bring(out)
 
-    assert any(run_id in problem.what for problem in tally.problems), reasons(tally)
+    told = " ".join(problem.what for problem in tally.problems)
+    assert {how for how, run in runs.items() if run.name not in told} == set()
     [row] = target.rows()["runs"]
     assert dict(row)["run_name"] == "good"
     assert len(target.rows()["metrics"]) == 1
@@ -90,7 +97,7 @@ def test_a_broken_run_is_named_and_left_out_whole(out: Path, tmp_path: Path, how
 
 
 def test_links_lead_nowhere_and_are_named(out: Path, tmp_path: Path) -> None:
-    run = bad_run(out)
+    run = run_of(out, "bad")
     (run / "artifacts/link.txt").symlink_to(tmp_path / "secret.txt")
     (run / "params/stolen").symlink_to(tmp_path / "secret.txt")
     (run / "artifacts/folder").symlink_to(tmp_path)
@@ -109,7 +116,7 @@ def test_links_lead_nowhere_and_are_named(out: Path, tmp_path: Path) -> None:
 
 
 def test_a_place_outside_is_read_only_when_it_is_named(out: Path, tmp_path: Path) -> None:
-    run = bad_run(out)
+    run = run_of(out, "bad")
     shutil.rmtree(run / "artifacts")
     outside = tmp_path / "elsewhere/art"
     outside.mkdir(parents=True)

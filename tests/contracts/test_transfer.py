@@ -74,7 +74,7 @@ TIMES = st.integers(0, 2**45)
     tags=st.dictionaries(KEYS, TEXTS, max_size=4),
     points=st.lists(st.tuples(KEYS, VALUES, TIMES, st.integers(-(2**62), 2**62)), max_size=8),
 )
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_whatever_a_run_logs_comes_back(
     sqlite_template: Path,
     tmp_path_factory: pytest.TempPathFactory,

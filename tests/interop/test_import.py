@@ -175,7 +175,7 @@ def test_a_call_that_is_killed_is_finished_by_the_next(client: RealClient, tmp_p
     origin = tmp_path / "mlflow.db"
     copy_database(client.folder / "mlflow.db", origin)
     with closing(sqlite3.connect(origin)) as database, database:
-        add_runs(database, 1_100, points=2)
+        add_runs(database, 20, points=2)
     roots = ("--artifacts-root", str(client.folder))
     killed, whole = tmp_path / "killed", tmp_path / "whole"
 
@@ -183,7 +183,7 @@ def test_a_call_that_is_killed_is_finished_by_the_next(client: RealClient, tmp_p
     again = bring(f"sqlite:///{origin}", killed, *roots)
     bring(f"sqlite:///{origin}", whole, *roots)
 
-    assert 0 < count < 1_109, "it was not killed in the middle"
+    assert 1 < count < 29, "it was not killed in the middle"
     assert again.exit_code == 0, again.output
     assert rows_at(killed) == rows_at(whole)
     assert files_at(killed) == files_at(whole)
@@ -259,7 +259,7 @@ def kill_in_the_middle(origin: Path, folder: Path, options: tuple[str, ...]) -> 
         while process.poll() is None:
             with lock.held():
                 count = count_runs(database)
-                if count > 0:
+                if count > 1:
                     process.kill()
                     process.wait()
                     return count
