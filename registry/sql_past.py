@@ -24,6 +24,7 @@ from registry.stages import Stage
 from registry.wire import ModelVersion, RegisteredModel
 from tracking.errors import ResourceConflict
 from tracking.limits import check_text, check_time
+from tracking.past import check_types
 from tracking.sql_past import Effect
 from tracking.sql_texts import put_text_rows
 
@@ -52,6 +53,7 @@ def check_incoming(given: Incoming) -> Incoming:
     Raises:
         InvalidRequest: Something of it is not allowed.
     """
+    check_types(given)
     check_model_name(given.model.name)
     for tag in given.model.tags:
         check_tag(tag)

@@ -6,6 +6,7 @@ client can send them, because a client may not choose ids, times and states.
 
 from typing import get_args
 
+import msgspec
 from msgspec import Struct
 
 from tracking.errors import InvalidRequest
@@ -53,12 +54,26 @@ class PastLoggedModel(Struct, frozen=True):
         return self.model.info.model_id
 
 
+def check_types(value: Struct) -> None:
+    """Check that each field holds what it should: rows of somebody else's hold anything.
+
+    Raises:
+        InvalidRequest: One does not.
+    """
+    try:
+        plain = msgspec.to_builtins(value, builtin_types=(bytes, bytearray, memoryview))
+        msgspec.convert(plain, type(value))
+    except (msgspec.ValidationError, TypeError, UnicodeEncodeError) as error:
+        raise InvalidRequest(f"a value has the wrong type ({str(error)[:200]})") from error
+
+
 def check_experiment(experiment: Experiment) -> Experiment:
     """Return an experiment that may be kept.
 
     Raises:
         InvalidRequest: Something of it is not allowed.
     """
+    check_types(experiment)
     check_experiment_name(experiment.name)
     for tag in experiment.tags:
         check_experiment_tag(tag.key, tag.value)
@@ -73,6 +88,7 @@ def check_run(past: PastRun) -> PastRun:
     Raises:
         InvalidRequest: Something of it is not allowed.
     """
+    check_types(past)
     info, data = past.run.info, past.run.data
     _check_info(info)
     check_time(past.deleted_at or 0, "deleted_time")
@@ -96,6 +112,7 @@ def check_logged_model(past: PastLoggedModel) -> PastLoggedModel:
     Raises:
         InvalidRequest: Something of it is not allowed.
     """
+    check_types(past)
     info = past.model.info
     check_model_id(info.model_id)
     for text in (info.name, info.model_type, info.source_run_id):

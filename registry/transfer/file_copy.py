@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from msgspec import Struct
+from obstore.exceptions import BaseError
 
 from registry.transfer.places import Place, Places
 from registry.transfer.source import Broken
@@ -86,8 +87,8 @@ class FileCopier:
         try:
             place = self._places.find(location)
             found = list(place.store.walk(place.folder))
-        except (StagedoorError, OSError) as error:
-            self._fail(what, folder, Broken("", str(error)))
+        except (StagedoorError, OSError, BaseError) as error:
+            self._fail(what, folder, Broken("", _reason(error)))
             return
         for link in place.links():
             self._fail(f"{what}, link {link[:300]!r}", folder, Broken("", _NO_LINKS))
@@ -129,10 +130,8 @@ class FileCopier:
             if sha256(artifacts.get(target)) != digest:
                 raise InvalidRequest("its bytes differ after copying")
             return Copied(artifacts.size(target), is_new=True)
-        except StagedoorError as error:
-            return Broken(f"file {file.path[:300]!r}", error.message)
-        except OSError as error:
-            return Broken(f"file {file.path[:300]!r}", error.strerror or type(error).__name__)
+        except (StagedoorError, OSError, BaseError) as error:
+            return Broken(f"file {file.path[:300]!r}", _reason(error))
 
     def _is_here(self, place: Place, source: str, target: str, size: int | None) -> bool:
         artifacts = self._target.artifacts
@@ -150,3 +149,9 @@ def sha256(content: Iterable[bytes]) -> str:
     for piece in content:
         seen.update(piece)
     return seen.hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    """Say in one line why a file could not be copied."""
+    told = error.strerror if isinstance(error, OSError) else str(error)
+    return (told or type(error).__name__).partition("\n")[0][:500]

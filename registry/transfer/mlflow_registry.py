@@ -34,7 +34,7 @@ def read_models(tables: ForeignTables) -> Iterator[PastModel]:
             ],
         )
         tags_of = grouped(version_tags.get(row.name, ()), "version")
-        rows = sorted(versions.get(row.name, ()), key=lambda found: found.version)
+        rows = sorted(versions.get(row.name, ()), key=_number)
         yield PastModel(
             model=model,
             versions=[
@@ -42,12 +42,17 @@ def read_models(tables: ForeignTables) -> Iterator[PastModel]:
                 for found in rows
                 if found.current_stage != DELETED
             ],
-            last_version=rows[-1].version if rows else 0,
+            last_version=_number(rows[-1]) if rows else 0,
         )
 
 
 def _of_models(tables: ForeignTables, name: str) -> dict[Any, list[Row[Any]]]:
     return grouped(filter(is_default, tables.rows(name)), "name")
+
+
+def _number(row: Row[Any]) -> int:
+    """Return the number of a version; SQLite keeps anything in a column of numbers."""
+    return row.version if isinstance(row.version, int) else 0
 
 
 def _to_version(row: Row[Any], tags: Sequence[Row[Any]]) -> PastVersion:

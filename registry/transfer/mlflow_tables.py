@@ -7,8 +7,10 @@ MLflow did not have are ``None`` in a row.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import msgspec
 from sqlalchemy import Row
 
+from tracking.errors import InvalidRequest
 from tracking.past import PastLoggedModel, PastRun
 from tracking.wire import (
     Dataset,
@@ -38,6 +40,9 @@ T = TypeVar("T", Param, Tag)
 Link = DatasetInput | ModelInput | ModelOutput
 Groups = Mapping[Any, Sequence[Row[Any]]]
 """Rows by the value of one of their columns."""
+
+PointRow = tuple[str, str, float, int | None, int | None, bool | int | None]
+"""Run, key, value, time, step, and whether it is NaN."""
 
 LAYOUT: Mapping[str, Sequence[str]] = {
     "experiments": (
@@ -161,7 +166,15 @@ def linked(run: Run, links: Sequence[Link]) -> Run:
 
 
 def to_points(rows: Iterable[Sequence[Any]]) -> list[Metric]:
-    """Return points of metrics, of rows in the order of the layout: there are millions."""
+    """Return points of metrics, of rows in the order of the layout: there are millions.
+
+    Raises:
+        InvalidRequest: One holds something else than it should.
+    """
+    try:
+        points = msgspec.convert([tuple(row) for row in rows], list[PointRow])
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"a point has the wrong type ({str(error)[:200]})") from error
     return [
         Metric(
             key=key,
@@ -170,7 +183,7 @@ def to_points(rows: Iterable[Sequence[Any]]) -> list[Metric]:
             step=step or 0,
             run_id=run_id,
         )
-        for run_id, key, value, timestamp, step, is_nan in rows
+        for run_id, key, value, timestamp, step, is_nan in points
     ]
 
 

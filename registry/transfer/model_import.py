@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from registry.limits import parse_version
 from registry.sealing import seal_version
 from registry.sources import find_storage
 from registry.sql_past import (
@@ -132,7 +133,7 @@ class ModelImport:
             return
         settlement = Settlement(
             given,
-            aliases={entry.alias: int(entry.version) for entry in past.model.aliases},
+            aliases={a.alias: parse_version(a.version) for a in past.model.aliases},
             is_changed=set(effects.values()) != {Effect.UNCHANGED},
         )
         cause = Cause(ACTOR, f"imported from {self._origin}", now_ms())

@@ -22,6 +22,7 @@ from tracking.artifact_location import default_location, model_location, run_loc
 from tracking.errors import InvalidRequest, ResourceExists
 from tracking.past import PastLoggedModel, PastRun, check_experiment, check_logged_model, check_run
 from tracking.paths import proxied_path
+from tracking.sql_experiments import find_number
 from tracking.sql_logging import check_point, put_points
 from tracking.sql_past import (
     Effect,
@@ -98,7 +99,7 @@ class RunImport:
             here = find_namesake(connection, given, ids)
         if self._target.is_dry:
             self._tally.count("experiment", Effect.ADDED if here is None else Effect.UNCHANGED)
-            location = default_location(ROOT, int(given.experiment_id))
+            location = default_location(ROOT, find_number(given.experiment_id) or 0)
             return here or replace(given, artifact_location=location)
         written, effect = self._target.database.write(
             partial(put_experiment, given=given, here=here, root=ROOT)
@@ -126,6 +127,7 @@ class RunImport:
                         group = Group([], [])
             except InvalidRequest as error:
                 self._tally.fail(f"run {past.id}", error.message)
+                self.run_ids.discard(past.id)
                 group = group.without(past.id)
         yield self._write(group)
 
@@ -191,7 +193,7 @@ class RunImport:
             check_point(metric.run_id or "", metric)
         with self._target.database.read() as connection:
             known = known_runs(connection, [metric.run_id or "" for metric in data.metrics])
-        known |= self.run_ids
+        known |= self.run_ids if self._target.is_dry else set()
         location = model_location(here.artifact_location, info.model_id)
         moved = replace(
             info,

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
+from registry.limits import parse_version
 from registry.search import PROMPT_TAG
 from registry.store import RegistryStore
 from registry.transfer.source import Broken, PastModel, PastVersion
@@ -140,7 +141,7 @@ class StoreSource:
             for version in self._search_versions(words):
                 versions.setdefault(version.name, []).append(version)
         for name, model in sorted(found.items()):
-            numbered = {int(v.version): v for v in versions.get(name, [])}
+            numbered = {parse_version(v.version): v for v in versions.get(name, [])}
             yield PastModel(
                 model=model,
                 versions=[self._past_version(v) for _, v in sorted(numbered.items())],

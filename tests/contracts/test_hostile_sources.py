@@ -152,6 +152,24 @@ def test_a_database_of_an_old_mlflow_lacks_tables_and_comes_all_the_same(
     assert [(p.value, p.timestamp, p.step) for p in points] == [(1.5, 7, 0), ("NaN", 8, 1)]
 
 
+def test_values_of_wrong_types_are_named_and_the_rest_comes(house: House, tmp_path: Path) -> None:
+    """SQLite keeps anything in any column."""
+    mlflow_tables(f"sqlite:///{tmp_path}/odd.db")
+    run = "INSERT INTO runs SELECT '{}', {}, NULL, status, {}, 2, 'active', '', 5 FROM runs LIMIT 1"
+    with closing(sqlite3.connect(tmp_path / "odd.db")) as database, database:
+        database.execute(run.format("b" * 32, "x'ff00'", 1))
+        database.execute(run.format("c" * 32, "NULL", "'soon'"))
+        database.execute(run.format("d" * 32, "NULL", 1))
+        database.execute(f"INSERT INTO metrics VALUES (x'00', 'high', 7, '{'d' * 32}', 0, 0)")
+        database.execute("INSERT INTO experiments VALUES (6, NULL, '', 'active', 1, 1)")
+
+    tally = house.bring(f"sqlite:///{tmp_path}/odd.db")
+
+    named = sorted(problem.what for problem in tally.problems)
+    assert named == ["experiment None", *(f"run {letter * 32}" for letter in "bcd")]
+    assert [dict(row)["run_id"] for row in house.rows()["runs"]] == ["a" * 32]
+
+
 def test_a_database_that_is_none_is_refused_and_nothing_is_written(
     house: House, tmp_path: Path
 ) -> None:
