@@ -21,6 +21,7 @@ from tests.contracts.tracking_server import TrackingServer
 from tests.interop.real_client import RealClient
 from tests.journeys.server import STAGEDOOR, Server, running
 from tests.registry.transfer.rows import rows_of
+from tracking.artifacts import open_artifacts
 from tracking.database import open_database
 from tracking.file_lock import FileLock
 from tracking.schema import runs
@@ -273,5 +274,6 @@ def count_runs(database: Any) -> int:
 
 
 def files_at(folder: Path) -> dict[str, bytes]:
-    root = folder / "artifacts"
-    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+    """Return the files that a store shows: of one that was killed while it wrote, nothing."""
+    store = open_artifacts(str(folder / "artifacts"))
+    return {file.path: store.get_bytes(file.path) for file in store.walk()}
