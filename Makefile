@@ -95,7 +95,7 @@ bench-tracking: setup interop-env
 
 lock: $(BOOT)/bin/uv
 	$(COMPILE) --extra server --extra sklearn --extra postgres pyproject.toml -o requirements/server.txt
-	$(COMPILE) --extra server --extra sklearn --extra postgres --extra arrow --extra grpc --group pyproject.toml:dev pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --extra server --extra sklearn --extra postgres --extra arrow --extra grpc --extra otel --group pyproject.toml:dev pyproject.toml -o requirements/dev.txt
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) requirements/interop.in -o requirements/interop.txt

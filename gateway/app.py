@@ -289,7 +289,13 @@ class Worker:
                 default=parse_model_uri(default) if default else None,
                 load_timeout_s=self.settings.serving.load_timeout_s,
             ),
-            shelf=Repository(lambda: self.table, self.manager.view, self.reconciler.demand.drop),
+            shelf=Repository(
+                lambda: self.table,
+                self.manager.view,
+                self.reconciler.demand.drop,
+                example=self.loader.serving_example,
+                prefix=self.settings.server.static_prefix,
+            ),
         )
 
     def _on_serving(self) -> None:

@@ -250,9 +250,9 @@ class Predict:
         if action in ABOUT_SERVER:
             return self._questions.about_server(action, body)
         if action is not Action.LOAD:
-            return self._questions.about_model(action, self._route(asked), body)
+            return self._questions.about_model(asked.call, self._steady(asked), body)
         self._questions.check_load(body)
-        return self._questions.about_model(action, await self._assign(asked), body)
+        return self._questions.about_model(asked.call, await self._assign(asked), body)
 
     async def _assign(self, asked: Asked) -> Assignment:
         """Route a request; wait for a version that is in no route and was asked for by name."""
@@ -303,6 +303,11 @@ class Predict:
             nonce=asked.request_id.encode(),
             is_ready=self._holdings.is_ready,
         )
+
+    def _steady(self, asked: Asked) -> Assignment:
+        """Route a question: one about a split is about its stable part, whoever asks."""
+        assignment = self._route(asked)
+        return self._stable(asked) if assignment.variant == CANDIDATE else assignment
 
     def _stable(self, asked: Asked) -> Assignment:
         entry = self._table().models[asked.call.model or ""]

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from gateway.protocols.call import Action
+from gateway.protocols.call import Action, Call
 from gateway.protocols.v2_metadata import (
     EXTENSIONS,
     ModelReady,
@@ -22,6 +22,7 @@ from gateway.protocols.v2_metadata import (
 from gateway.routing.table import Assignment, RouteTable
 from gateway.serving.lease import Lease
 from registry.route import VersionKey
+from registry.signature import Signature
 from tracking.errors import EndpointMissing, Unavailable
 
 _VERSION = version("stagedoor")
@@ -49,6 +50,9 @@ class Shelf(Protocol):
 
     def unload(self, assignment: Assignment, body: bytes) -> None:
         """Unload a version that no route needs."""
+
+    def describe(self, call: Call, assignment: Assignment, signature: Signature | None) -> bytes:
+        """Return the OpenAPI document of the version that a call was routed to."""
 
 
 class Questions:
@@ -92,7 +96,7 @@ class Questions:
             case _:
                 return _encode(self._server_ready())
 
-    def about_model(self, action: Action, assignment: Assignment, body: bytes) -> bytes:
+    def about_model(self, call: Call, assignment: Assignment, body: bytes) -> bytes:
         """Answer a question about the version that a call was routed to.
 
         Raises:
@@ -100,6 +104,7 @@ class Questions:
             ResourceConflict: It was to be unloaded, and a route needs it.
             InvalidRequest: The body is not one of this call.
         """
+        action = call.action
         if action is Action.STATUS:
             return self._repository().status(assignment)
         if action is Action.UNLOAD:
@@ -111,6 +116,8 @@ class Questions:
                     return b""
                 case Action.READY:
                     return _encode(ModelReady(name=assignment.model, ready=True))
+                case Action.OPENAPI:
+                    return self._repository().describe(call, assignment, servable.signature)
                 case _:
                     versions = sorted(self._table().models[assignment.model].records)
                     metadata = model_metadata(assignment.model, versions, servable.signature)

@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
+from gateway.protocols.call import Call
+from gateway.protocols.model_openapi import Described, model_document
 from gateway.protocols.v2_metadata import IndexEntry, check_change, wants_ready
 from gateway.routing.table import Assignment, Reason, RouteTable
 from gateway.serving.inventory import Seen
 from gateway.serving.states import LOAD_STATES, READY_STATES, State
 from registry.route import VersionKey
+from registry.signature import Signature
 from tracking.errors import ResourceConflict
 
 _UNSEEN = Seen(State.ABSENT)
@@ -25,6 +28,8 @@ class Repository:
         table: Returns the snapshot of routes.
         view: Returns the state of each version that is known here.
         drop: Wants a version no more.
+        example: Returns the scoring body that the version of a digest was saved with, or none.
+        prefix: What a proxy in front leaves on paths, or an empty text.
     """
 
     def __init__(
@@ -32,10 +37,15 @@ class Repository:
         table: Callable[[], RouteTable],
         view: Callable[[], Mapping[VersionKey, Seen]],
         drop: Callable[[VersionKey], None],
+        *,
+        example: Callable[[str], bytes | None] = lambda _digest: None,
+        prefix: str = "",
     ) -> None:
         self._table = table
         self._view = view
         self._drop = drop
+        self._example = example
+        self._prefix = prefix
 
     def index(self, body: bytes) -> bytes:
         """List every version, or those that are ready.
@@ -60,6 +70,18 @@ class Repository:
             keys = sorted((key for key in view if key.model == assignment.model), reverse=True)
         states = [_status(key, view.get(key, _UNSEEN)) for key in keys]
         return msgspec.json.encode({"model_version_status": states})
+
+    def describe(self, call: Call, assignment: Assignment, signature: Signature | None) -> bytes:
+        """Return the OpenAPI document of the version that a call was routed to."""
+        about = Described(
+            model=assignment.model,
+            version=assignment.key.version,
+            ref=call.ref,
+            signature=signature,
+            serving_example=self._example(assignment.key.digest),
+            prefix=self._prefix,
+        )
+        return msgspec.json.encode(model_document(about))
 
     def unload(self, assignment: Assignment, body: bytes) -> None:
         """Unload a version that no route needs; one that is not loaded is well as it is.

@@ -20,7 +20,8 @@ from registry.tensors import Batch
 from tracking.errors import InvalidRequest
 
 _EXAMPLE = "input_example.json"
-_SERVING = "serving_input_example.json"
+SERVING_EXAMPLE = "serving_input_example.json"
+"""The example as the body of a scoring call."""
 _MAX_BYTES = 16 << 20
 
 _DTYPES = {
@@ -43,7 +44,7 @@ def write_input_example(folder: Path, example: Any) -> dict[str, str]:
     Raises:
         InvalidRequest: The example holds something that has no JSON.
     """
-    info = {"artifact_path": _EXAMPLE, "serving_input_path": _SERVING}
+    info = {"artifact_path": _EXAMPLE, "serving_input_path": SERVING_EXAMPLE}
     table = _as_table(example)
     if table is not None:
         body: Any = table
@@ -54,7 +55,7 @@ def write_input_example(folder: Path, example: Any) -> dict[str, str]:
         serving = {"inputs": body}
         info |= {"type": "ndarray"}
     (folder / _EXAMPLE).write_bytes(msgspec.json.encode(body))
-    (folder / _SERVING).write_bytes(msgspec.json.encode(serving))
+    (folder / SERVING_EXAMPLE).write_bytes(msgspec.json.encode(serving))
     return info
 
 

@@ -157,7 +157,9 @@ def openapi_config(prefix: str = "") -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Stagedoor",
         version=installed_version("stagedoor"),
-        description="Experiment tracker, model registry and model serving gateway.",
+        description="Experiment tracker, model registry and model serving gateway. "
+        "Each model has a document of its own, with its columns and examples: "
+        "`/models/{name}/openapi.json`.",
         use_handler_docstrings=True,
         operation_id_creator=operation_id,
         render_plugins=[SchemaPage(prefix), SchemaDocument()],

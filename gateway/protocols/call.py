@@ -54,6 +54,8 @@ class Action(StrEnum):
     """Load a version in this worker."""
     UNLOAD = "unload"
     """Unload a version in this worker."""
+    OPENAPI = "openapi"
+    """The OpenAPI document of a version: what it takes and gives, with examples."""
 
 
 ABOUT_SERVER = frozenset(
@@ -117,6 +119,18 @@ PREDICT_ROUTES: tuple[PredictRoute, ...] = (
     PredictRoute(
         "/models/{model}/{ref}/invocations", _POST, _PREDICT, _MLFLOW, Action.INFER,
         "Predict with a version number, a stage, 'latest', or '@alias'.",
+    ),
+    PredictRoute(
+        "/models/{model}@{alias}/openapi.json", _GET, _PREDICT, _MLFLOW, Action.OPENAPI,
+        "OpenAPI document of the version an alias points at.",
+    ),
+    PredictRoute(
+        "/models/{model}/openapi.json", _GET, _PREDICT, _MLFLOW, Action.OPENAPI,
+        "OpenAPI document of Production: its columns, with examples.",
+    ),
+    PredictRoute(
+        "/models/{model}/{ref}/openapi.json", _GET, _PREDICT, _MLFLOW, Action.OPENAPI,
+        "OpenAPI document of a version number, a stage, 'latest', or '@alias'.",
     ),
     PredictRoute(
         "/endpoints/{model}@{alias}/invocations", _POST, _PREDICT, _MLFLOW, Action.INFER,

@@ -75,6 +75,15 @@ class Cache:
             raise LoadFailed(reason, is_transient=True) from error
         return folder
 
+    def read(self, digest: str, name: str, *, max_bytes: int) -> bytes | None:
+        """Return a small file of a version that was fetched; ``None`` if there is no such file."""
+        try:
+            with (self._root / digest / name).open("rb") as file:
+                content = file.read(max_bytes + 1)
+        except OSError:
+            return None
+        return content if len(content) <= max_bytes else None
+
     def _is_intact(self, folder: Path, key: VersionKey, progress: Progress) -> bool:
         """Whether a copy from before is still what it was: every load looks again."""
         if not folder.is_dir():

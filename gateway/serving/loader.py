@@ -23,9 +23,11 @@ from gateway.serving.progress import Progress
 from gateway.serving.runner import Runner, start_runner
 from gateway.serving.servable import Servable
 from gateway.serving.states import State
+from registry.input_example import SERVING_EXAMPLE
 from registry.route import VersionRecord
 
 _LOG = logging.getLogger("stagedoor.serving")
+_EXAMPLE_BYTES = 256 * 1024
 
 
 class Loaded(Servable, Protocol):
@@ -103,6 +105,10 @@ class Loader:
     def form(self, digest: str) -> Form | None:
         """Return in which form a version was loaded last; ``None`` if it never was."""
         return self._forms.get(digest)
+
+    def serving_example(self, digest: str) -> bytes | None:
+        """Return the scoring body that a version was saved with, if that is there and small."""
+        return self._cache.read(digest, SERVING_EXAMPLE, max_bytes=_EXAMPLE_BYTES)
 
     def _load(
         self, record: VersionRecord, folder: Path, progress: Progress, engines: EngineStore

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gateway.protocols.call import parse_call
 from gateway.repository import Repository
 from gateway.routing.table import Assignment, ModelRoute, Reason, RouteTable
 from gateway.serving.failure import Failure
@@ -84,3 +85,15 @@ def test_a_model_is_not_brought_by_parameters(name: str) -> None:
 
     with pytest.raises(InvalidRequest, match="register a version instead"):
         shelf().unload(version(3), body)
+
+
+def test_a_document_has_the_example_of_the_version_that_was_asked_for() -> None:
+    examples = {"d2": b'{"inputs": [[2.5]]}'}
+    repository = Repository(lambda: TABLE, lambda: VIEW, print, example=examples.get, prefix="/ml")
+    call = parse_call("GET", b"/models/iris/2/openapi.json")
+
+    told = json.loads(repository.describe(call, version(2), None))
+
+    scoring = told["paths"]["/models/iris/2/invocations"]["post"]["requestBody"]["content"]
+    assert (told["info"]["version"], told["servers"]) == ("2", [{"url": "/ml"}])
+    assert scoring["application/json"]["examples"]["inputs"] == {"value": {"inputs": [[2.5]]}}
