@@ -61,6 +61,8 @@ from gateway.serving.manager import Manager
 from gateway.serving.observing import StateMetrics
 from gateway.serving.policy import Retention
 from gateway.settings import Settings
+from gateway.tracing import start_tracing
+from gateway.watching import Watcher
 from gateway.worker import WorkerIdentity
 from registry.ledger import RouteLedger
 from registry.references import parse_model_uri
@@ -123,13 +125,14 @@ class Worker:
         )
         self.ledger = RouteLedger(self.database, switch_timeout_s=timeout_s)
         self.state_metrics = StateMetrics()
+        self.watcher = Watcher()
         self.manager = self._make_manager()
         self.reconciler = Reconciler(
             self.ledger,
             self.manager,
             identity,
             self._publish,
-            on_serving=self._on_serving,
+            on_serving=lambda: self.opening.open(),  # noqa: PLW0108  # it comes later
             poll_interval_s=settings.registry.poll_interval_ms / 1000,
         )
         self.delivery = Promoter(
@@ -172,7 +175,7 @@ class Worker:
             return door, None
         host = f"[{server.host}]" if ":" in server.host else server.host
         address = f"{host}:{server.grpc_port}"
-        return door, GrpcServer(predict, door, address, max_body_bytes=limit)
+        return door, GrpcServer(predict, door, address, max_body_bytes=limit, watcher=self.watcher)
 
     async def _start_grpc(self) -> None:
         """Listen for gRPC once this worker serves: there is no port to probe before."""
@@ -197,6 +200,10 @@ class Worker:
         self.opening.start()
         if self.tokens is not None:
             self.tokens.start()
+        tracer = await asyncio.to_thread(
+            start_tracing, self.settings.tracing, self.identity.id, self._secret
+        )
+        self.watcher.tracer = tracer
         joins_others = self._others_serve()
         self.reconciler.start()
         self.sender.start()
@@ -211,6 +218,8 @@ class Worker:
             await self.grpc.stop(self.settings.serving.drain_timeout_s)
         if self.tokens is not None:
             self.tokens.close()
+        if tracer is not None:
+            await asyncio.to_thread(tracer.close)
         await asyncio.to_thread(self.sender.stop)
         self.egress.close()
         await asyncio.to_thread(self.reconciler.stop)
@@ -262,7 +271,7 @@ class Worker:
         hooks = self.settings.webhooks
         networks = parse_networks(hooks.allowed_networks)
         egress = Egress(hooks.allowed_schemes, networks, timeout_s=hooks.timeout_s)
-        box = SecretBox(hooks.encryption_keys, lambda: server_secret(self.database))
+        box = SecretBox(hooks.encryption_keys, self._secret)
         sender = WebhookSender(
             self.database,
             self.identity.id,
@@ -288,6 +297,7 @@ class Worker:
                 worker=self.identity.id,
                 default=parse_model_uri(default) if default else None,
                 load_timeout_s=self.settings.serving.load_timeout_s,
+                watcher=self.watcher,
             ),
             shelf=Repository(
                 lambda: self.table,
@@ -298,8 +308,8 @@ class Worker:
             ),
         )
 
-    def _on_serving(self) -> None:
-        self.opening.open()
+    def _secret(self) -> bytes:
+        return server_secret(self.database)
 
     def _on_change(self) -> None:
         self.state_metrics.follow(self.manager.view())

@@ -17,6 +17,7 @@ from gateway.routing.bucketing import check_key
 from gateway.routing.table import RouteTable
 from gateway.serving.engine_servable import EngineServable
 from gateway.serving.lease import Lease
+from gateway.watching import Watcher
 from registry.route import VersionKey
 from registry.tensors import InferRequest, Prediction
 from tracking.errors import StagedoorError
@@ -29,6 +30,7 @@ class Desk:
         table: Returns the snapshot of routes; one read of it decides a request.
         lines: What is known of paths.
         lease: Lends a version.
+        watcher: Chooses whose phases are noted: they go all the way. With traces all do.
     """
 
     def __init__(
@@ -36,7 +38,9 @@ class Desk:
         table: Callable[[], RouteTable],
         lines: Lines,
         lease: Callable[[VersionKey], Lease],
+        watcher: Watcher | None,
     ) -> None:
+        self.watcher = watcher
         self.table = table
         self.lines = lines
         self.lease = lease
@@ -45,7 +49,7 @@ class Desk:
     def ticket(self, scope: Scope) -> "Ticket | None":
         """Read a head; ``None`` where each of its requests has to be looked at by itself."""
         line = self.lines.find(scope["raw_path"], self.table())
-        if line is None:
+        if line is None or (self.watcher is not None and self.watcher.tracer is not None):
             return None
         asked = read_asked(line.call, scope, "")
         try:
@@ -75,6 +79,8 @@ class Ticket:
         desk = self._desk
         line = desk.lines.find(self._raw_path, desk.table())
         if line is None or len(body) > self._max_body_bytes:
+            return False
+        if desk.watcher is not None and started_s >= line.level.watch_at_s:
             return False
         way = line.keyed if self._has_key else line.unkeyed
         try:

@@ -22,6 +22,7 @@ from gateway.errors import Refusal, render
 from gateway.lines import Asked
 from gateway.metrics import RequestLabels, observe_request
 from gateway.predict import Predict
+from gateway.probe import Ending
 from gateway.protocols.call import Action, Call, ProtocolName
 from gateway.protocols.v2_grpc import parse
 from gateway.protocols.v2_messages import (
@@ -34,6 +35,7 @@ from gateway.protocols.v2_messages import (
 )
 from gateway.protocols.wires import BodyHead
 from gateway.request_ids import RequestIds
+from gateway.watching import Watcher
 from registry.references import Live, parse_ref
 from tracking.errors import (
     InvalidRequest,
@@ -95,13 +97,23 @@ class GrpcServer:
         door: Who may come in.
         address: Host and port.
         max_body_bytes: Cap on a message's tensors.
+        watcher: Chooses whose phases are noted; without it nobody's are.
     """
 
-    def __init__(self, predict: Predict, door: Door, address: str, *, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        predict: Predict,
+        door: Door,
+        address: str,
+        *,
+        max_body_bytes: int,
+        watcher: Watcher | None = None,
+    ) -> None:
         self._predict = predict
         self._ids = RequestIds()
         self._door = door
         self._address = address
+        self._watcher = watcher
         self._max_message_bytes = max_body_bytes + _OVERHEAD_BYTES
         self._server: Any = None
         self._health: Any = None
@@ -188,6 +200,18 @@ class GrpcServer:
     async def _answered(
         self, name: str, request: bytes, context: Any
     ) -> tuple[bytes, Refusal | None]:
+        """Answer one call, and note its phases if it is one of those watched."""
+        watcher, probe = self._watcher, None
+        if watcher is not None and name == "ModelInfer":
+            metadata = context.invocation_metadata() or ()
+            method = f"{PACKAGE}.{SERVICE}/{name}"
+            probe = watcher.begin_call(method, metadata, time.perf_counter())
+        if watcher is None or probe is None:
+            return await self._tried(name, request, context)
+        with watcher.watching(probe):
+            return await self._tried(name, request, context)
+
+    async def _tried(self, name: str, request: bytes, context: Any) -> tuple[bytes, Refusal | None]:
         started_s = time.perf_counter()
         request_id = self._ids.take()
         labels = RequestLabels("", "", "", "grpc-oip")
@@ -200,6 +224,10 @@ class GrpcServer:
                 answered = await self._ask(name, request, request_id)
         except Exception as error:  # noqa: BLE001  # the outermost frame: rendered, or logged there
             refusal = render(error, request_id)
+            told = Ending(
+                request_id, refusal.status, refusal.code, rpc_status=code_of(refusal.status)
+            )
+            self._predict.note_ending(None, told)
         if name == "ModelInfer":
             status = str(HTTPStatus.OK.value if refusal is None else refusal.status)
             observe_request(labels, status, time.perf_counter() - started_s)
@@ -218,6 +246,8 @@ class GrpcServer:
         asked = Asked(call, BodyHead(), b"", request_id)
         answer = await self._predict.answer(asked, request)
         made = answer.assignment
+        ending = Ending(request_id, HTTPStatus.OK, rpc_status="OK", fallback=answer.fallback)
+        self._predict.note_ending(made, ending)
         labels = RequestLabels(made.model, str(made.key.version), made.variant, "grpc-oip")
         return answer.encoded.body, labels
 

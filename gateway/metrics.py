@@ -11,10 +11,9 @@ import logging
 import os
 import struct
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -23,25 +22,17 @@ from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from gateway.series import LATENCY_BUCKETS, NAMES, OTHER, REGISTRY, Bound
 from gateway.settings import metrics_folder
+from gateway.work_metrics import FAMILIES
 
 CONTENT_TYPE = "text/plain; version=0.0.4"
-OTHER = "_other"
-MAX_MODELS = 200
-MAX_SERIES = 4096
 _FOLDED = "folded"
 _SUMMED_TYPES = ("counter", "histogram")
 _LOCK_FILE = ".fold.lock"
 _LOG = logging.getLogger("stagedoor.metrics")
 
-# OpenTelemetry's boundaries for HTTP, extended downwards. Seconds.
-LATENCY_BUCKETS = tuple(
-    ms / 1000
-    for ms in (1, 2.5, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000)
-)
 _LOAD_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-
-REGISTRY = CollectorRegistry()
 
 REQUESTS = Counter(
     "stagedoor_requests_total",
@@ -151,6 +142,7 @@ ALL: tuple[Counter | Gauge | Histogram, ...] = (
     LOAD_DURATION,
     WEBHOOK_DELIVERIES,
     WEBHOOK_QUEUE,
+    *FAMILIES,
 )
 
 
@@ -170,44 +162,16 @@ class RequestLabels(Struct, frozen=True):
     protocol: str
 
 
-class Bound:
-    """Children of metrics by label values, found once. Safe from any thread.
-
-    Beyond ``max_series`` sets of values, or ``MAX_MODELS`` models, new ones share one series: a
-    caller cannot grow the page without end.
-
-    Args:
-        bind: Makes the children for a set of label values; the first value is the model.
-        max_series: How many sets of values are kept apart.
-    """
-
-    def __init__(self, bind: Callable[..., Any], *, max_series: int = MAX_SERIES) -> None:
-        self._bind = bind
-        self._max_series = max_series
-        self._children: dict[tuple[str, ...], Any] = {}
-        self._models: set[str] = set()
-
-    def __call__(self, *values: str) -> Any:
-        """Return the children for these label values."""
-        children = self._children.get(values)
-        return self._add(values) if children is None else children
-
-    def _add(self, values: tuple[str, ...]) -> Any:
-        is_full = len(self._children) >= self._max_series
-        is_new_model = values[0] not in self._models and len(self._models) >= MAX_MODELS
-        if is_full or is_new_model:
-            shared = (OTHER,) * len(values)
-            return self._children.setdefault(shared, self._bind(*shared))
-        self._models.add(values[0])
-        return self._children.setdefault(values, self._bind(*values))
-
-
-request_count = Bound(REQUESTS.labels)
-request_duration = Bound(REQUEST_DURATION.labels)
+request_count = Bound(REQUESTS.labels, has_version=True)
+request_duration = Bound(REQUEST_DURATION.labels, has_version=True)
 assignment_count = Bound(ASSIGNMENTS.labels)
 _fallback = Bound(FALLBACK.labels)
 _shed = Bound(SHED.labels)
 inflight = Bound(INFLIGHT.labels)
+_state = Bound(MODEL_STATE.labels, has_version=True)
+_load_failures = Bound(LOAD_FAILURES.labels)
+_load_duration = Bound(LOAD_DURATION.labels)
+_reloads = Bound(RELOADS.labels)
 
 
 def observe_request(labels: RequestLabels, code: str, seconds: float) -> None:
@@ -241,9 +205,11 @@ def observe_fallback(model: str, reason: str) -> None:
 def observe_state(model: str, version: str, before: str, after: str) -> None:
     """Move a version from one state to another; an empty text is the state of what is not there."""
     if before:
-        MODEL_STATE.labels(model, version, before).set(0)
+        _state(model, version, before).dec()
     if after:
-        MODEL_STATE.labels(model, version, after).set(1)
+        _state(model, version, after).inc()
+    else:
+        NAMES.forget(model, version)
 
 
 def observe_load_failure(model: str, phase: str, kind: str) -> None:
@@ -254,17 +220,17 @@ def observe_load_failure(model: str, phase: str, kind: str) -> None:
         phase: The state in which it failed.
         kind: ``transient`` or ``permanent``.
     """
-    LOAD_FAILURES.labels(model, phase, kind).inc()
+    _load_failures(model, phase, kind).inc()
 
 
 def observe_load_phase(model: str, phase: str, seconds: float) -> None:
     """Note how long one phase of a load took."""
-    LOAD_DURATION.labels(model, phase).observe(seconds)
+    _load_duration(model, phase).observe(seconds)
 
 
 def observe_reload(model: str) -> None:
     """Count one version brought to READY."""
-    RELOADS.labels(model).inc()
+    _reloads(model).inc()
 
 
 def observe_delivery(outcome: str) -> None:
@@ -284,13 +250,15 @@ def observe_shed(model: str, reason: str) -> None:
 
 
 def observe_route(model: str, epoch: int, weights: Mapping[str, tuple[float, float]]) -> None:
-    """Show the route that this worker has published.
+    """Show the route that this worker has published; not that of a model without own series.
 
     Args:
         model: Whose route.
         epoch: Its epoch.
         weights: By variant, the share it should have and the share it has, 0 to 1.
     """
+    if NAMES.model(model) == OTHER:
+        return
     ROUTE_EPOCH.labels(model).set(epoch)
     for variant, (desired, effective) in weights.items():
         VARIANT_WEIGHT.labels(model, variant, "desired").set(desired)

@@ -31,12 +31,14 @@ from gateway.metrics import (
     observe_request,
     observe_shed,
 )
+from gateway.probe import During, Ending
 from gateway.protocols.call import ABOUT_SERVER, Action, Call, ProtocolName, parse_call, protocol_of
 from gateway.protocols.wires import JSON, WIRES, Encoded, decode, encode, is_plain
 from gateway.questions import Holdings, Questions, Shelf
 from gateway.routing.bucketing import check_key
 from gateway.routing.table import CANDIDATE, STABLE, Assignment, Reason, RouteTable, assign
 from gateway.tallies import level_of
+from gateway.watching import Watcher, note_ending
 from registry.references import ByNumber, Live, ModelUri
 from registry.route import VersionRecord
 from tracking.errors import (
@@ -78,11 +80,13 @@ class Place(Struct, frozen=True):
         worker: The worker's id, told in every answer.
         default: What ``/invocations`` stands for, or none.
         load_timeout_s: How long a call by number may wait for its version.
+        watcher: Chooses whose phases are noted; without it nobody's are.
     """
 
     worker: str
     default: ModelUri | None
     load_timeout_s: float
+    watcher: Watcher | None = None
 
 
 _OK = 200
@@ -116,15 +120,16 @@ class Predict:
         self._demand = demand
         self._questions = Questions(table, holdings, unready, shelf)
         self._lines = Lines(place.worker, place.default)
-        self._desk = Desk(table, self._lines, holdings.lease)
         self._load_timeout_s = place.load_timeout_s
+        self._watcher = place.watcher
+        self._desk = Desk(table, self._lines, holdings.lease, place.watcher)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one predict request: by a line worked out before, or else all the way."""
         started_s = time.perf_counter()
         line = self._lines.find(scope["raw_path"], self._table())
-        if line is None or scope["method"] != "POST":
-            await self._serve(scope, receive, send, started_s)
+        if line is None or scope["method"] != "POST" or self._is_watched(line, scope, started_s):
+            await self._serve_watched(scope, receive, send, started_s)
             return
         request_id: str = scope["state"]["request_id"]
         asked = read_asked(line.call, scope, request_id)
@@ -173,6 +178,23 @@ class Predict:
                 observe_assignment(assignment.model, assignment.variant, assignment.reason)
                 raise
 
+    def _is_watched(self, line: Line, scope: Scope, started_s: float) -> bool:
+        watcher = self._watcher
+        return watcher is not None and watcher.probe(line.level, scope, started_s) is not None
+
+    async def _serve_watched(
+        self, scope: Scope, receive: Receive, send: Send, started_s: float
+    ) -> None:
+        """Serve a request all the way, and note its phases if it is one of those watched."""
+        watcher, probe = self._watcher, None
+        if watcher is not None and scope["method"] == "POST":
+            probe = watcher.probe(None, scope, started_s)
+        if watcher is None or probe is None:
+            await self._serve(scope, receive, send, started_s)
+            return
+        with watcher.watching(probe):
+            await self._serve(scope, receive, send, started_s)
+
     async def _serve(self, scope: Scope, receive: Receive, send: Send, started_s: float) -> None:
         """Serve a request whose path says too little: a split, a version to load, a question."""
         request_id: str = scope["state"]["request_id"]
@@ -203,6 +225,8 @@ class Predict:
         await send_answer(send, _OK, answer.encoded.body, headers)
         labels = labels_of(answer.assignment, call.protocol)
         observe_request(labels, str(_OK), time.perf_counter() - started_s)
+        made, fallback = answer.assignment, answer.fallback
+        self.note_ending(made, Ending(request_id, _OK, fallback=fallback, key=asked.key))
 
     async def _refuse(self, failure: _Failure, send: Send) -> None:
         """Tell why a request is not answered, and count it."""
@@ -214,11 +238,19 @@ class Predict:
         asked = failure.asked
         if asked is None or asked.call.action is not Action.INFER:
             return
-        labels = labels_of(self._blamed(asked), asked.call.protocol)
+        blamed = self._blamed(asked)
+        self.note_ending(
+            blamed, Ending(refusal.request_id, refusal.status, refusal.code, key=asked.key)
+        )
+        labels = labels_of(blamed, asked.call.protocol)
         if refusal.status == _UNAVAILABLE:
             observe_shed(labels.model, "not_ready")
         elapsed_s = time.perf_counter() - failure.started_s
         observe_request(labels, str(refusal.status), elapsed_s)
+
+    def note_ending(self, assignment: Assignment | None, ending: Ending) -> None:
+        """Note how the request at hand ended, if it is watched."""
+        note_ending(self._table(), assignment, ending)
 
     async def answer(self, asked: Asked, body: bytes) -> Answer:
         """Answer one request's rows.
@@ -320,13 +352,16 @@ class Predict:
     async def _infer(self, assignment: Assignment, asked: Asked, body: bytes) -> Answer:
         protocol = asked.call.protocol
         with self._holdings.lease(assignment.key) as servable:
-            request = decode(protocol, body, asked.body_head, servable.signature)
+            with During("decode"):
+                request = decode(protocol, body, asked.body_head, servable.signature)
             if request.routing_key and not asked.key and type(asked.call.ref) is Live:
                 return await self._answer_by_key(asked, request.routing_key, body)
             observe_assignment(assignment.model, assignment.variant, assignment.reason)
             with level_of(assignment.model):
                 prediction = await servable.predict(request.batch, request.params)
-            return Answer(assignment, encode(protocol, prediction, request, assignment.key))
+            with During("encode"):
+                encoded = encode(protocol, prediction, request, assignment.key)
+            return Answer(assignment, encoded)
 
     async def _answer_by_key(self, asked: Asked, key: str, body: bytes) -> Answer:
         """Route again, now that a sticky key was found in the body."""

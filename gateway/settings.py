@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct, field
 
+from gateway import tracing_settings
+from gateway.tracing_settings import TracingSettings
 from gateway.webhook_settings import (
     CHECKS,
     FIELD_VARIABLES,
@@ -29,6 +31,7 @@ from tracking.errors import InvalidRequest
 
 ENV_PREFIX = "STAGEDOOR_"
 ENV_NESTING = "__"
+_CHECKS = {**CHECKS, **tracing_settings.CHECKS}
 _METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 _Count = Annotated[int, Meta(ge=1)]
@@ -179,6 +182,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     auth: AuthSettings = field(default_factory=AuthSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+    tracing: TracingSettings = field(default_factory=TracingSettings)
 
 
 class Leaf(Struct, frozen=True):
@@ -368,7 +372,7 @@ def _convert(known: Mapping[str, Leaf], path: str, raw: Any, origin: str) -> Any
         raw = [part.strip() for part in raw.split(",") if part.strip()]
     try:
         value = msgspec.convert(raw, leaf.type, strict=False)
-        CHECKS.get(path, _accept)(value)
+        _CHECKS.get(path, _accept)(value)
     except (msgspec.ValidationError, ValueError) as error:
         shown = HIDDEN if is_secret(path) else repr(raw)
         message = f"{path!r} ({origin}) is {shown}, which does not fit: {error}. {leaf.doc}"

@@ -8,14 +8,13 @@ import asyncio
 from bisect import bisect_left
 
 from gateway.metrics import (
-    LATENCY_BUCKETS,
-    Bound,
     RequestLabels,
     assignment_count,
     inflight,
     request_count,
     request_duration,
 )
+from gateway.series import LATENCY_BUCKETS, Bound
 
 _ANSWERED = "200"
 
@@ -91,6 +90,8 @@ class Level:
     """
 
     def __init__(self, model: str) -> None:
+        self.watch_at_s = 0.0
+        """When the next request is to be timed phase by phase; see ``watching``."""
         self._gauge = inflight(model)
         self._change = 0
         self._is_noted = False

@@ -59,7 +59,7 @@ class WebhookSettings(Struct, frozen=True, kw_only=True):
 
 def is_secret(path: str) -> bool:
     """Say whether the value of a setting is shown to nobody."""
-    return path == "webhooks.encryption_keys"
+    return path in {"webhooks.encryption_keys", "tracing.headers"}
 
 
 def _check_networks(networks: tuple[str, ...]) -> None:

@@ -1,9 +1,10 @@
 """The SQL of the workers: who is there, who serves, and which epoch each of them has published."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from msgspec import Struct
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from registry.schema import active, route, worker
 
@@ -116,3 +117,17 @@ def active_epochs(connection: Connection, model: str) -> dict[str, int]:
         select(active.c.worker, active.c.epoch).where(active.c.model == model)
     ).all()
     return {row.worker: row.epoch for row in rows}
+
+
+def count_behind(connection: Connection, is_live: IsLive) -> dict[str, int]:
+    """Return by model how many serving, live workers are below its committed epoch."""
+    mine = (active.c.worker == worker.c.id) & (active.c.model == route.c.model)
+    rows = connection.execute(
+        select(route.c.model, worker.c.id)
+        .select_from(route.join(worker, worker.c.state == SERVING).outerjoin(active, mine))
+        .where(func.coalesce(active.c.epoch, -1) < route.c.committed_epoch)
+    ).all()
+    if not rows:
+        return {}
+    serving = serving_workers(connection, is_live)
+    return dict(Counter(row.model for row in rows if row.id in serving))

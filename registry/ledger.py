@@ -109,6 +109,11 @@ class RouteLedger:
 
         return self._database.write(work)
 
+    def behind(self, is_live: IsLive) -> dict[str, int]:
+        """Return how many live workers have not published the committed epoch, where some have."""
+        with self._database.read() as connection:
+            return fleet.count_behind(connection, is_live)
+
     def status(self, model: str) -> RouteStatus:
         """Return how a model's route stands.
 

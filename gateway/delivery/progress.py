@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from registry.planning import must_prove
 from registry.route import TOTAL_BP, ModelState, Route, VersionKey, VersionRecord
+from registry.stages import Stage
 
 
 def aspired(states: Iterable[ModelState]) -> dict[VersionKey, VersionRecord]:
@@ -49,6 +50,23 @@ def weights(
     staged = state.records.get(state.committed.staging or 0)
     effective = desired if staged is not None and is_ready(staged.key) else 0.0
     return {"stable": (1.0 - desired, 1.0 - effective), "candidate": (desired, effective)}
+
+
+def is_diverged(state: ModelState) -> bool:
+    """Return whether a stage of the registry names another version than the one that is served."""
+    served = state.committed
+    return any(
+        _newest_in(state, stage) != version
+        for stage, version in (
+            (Stage.PRODUCTION, served.production),
+            (Stage.STAGING, served.staging),
+        )
+    )
+
+
+def _newest_in(state: ModelState, stage: Stage) -> int | None:
+    found = (number for number, record in state.records.items() if record.stage == stage)
+    return max(found, default=None)
 
 
 def renamed(

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from gateway.delivery.demand import Demand
 from gateway.delivery.presence import read_liveness, row_of
 from gateway.delivery.progress import aspired, is_settled, newer_epochs, renamed, to_prove, weights
+from gateway.delivery.standing import Standing
 from gateway.metrics import observe_route
 from gateway.routing.table import ModelRoute, RouteTable
 from gateway.serving.manager import Manager
@@ -82,6 +83,7 @@ class Reconciler:
         self._whys: dict[VersionKey, str] = {}
         self._cursor: int | None = None
         self._tended_at_s = 0.0
+        self._standing = Standing()
         self._rests = False
         self._has_joined = False
         self._serves = threading.Event()
@@ -279,6 +281,8 @@ class Reconciler:
         if time.monotonic() - self._tended_at_s < TEND_EVERY_S:
             return
         self._tended_at_s = time.monotonic()
+        behind = self._ledger.behind(self._liveness())
+        self._standing.tell(self._states, behind, self._tended_at_s)
         if not self._ledger.tend(self._row, self._liveness()):
             self._has_joined = False
             self._serves.clear()

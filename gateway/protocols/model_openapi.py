@@ -78,7 +78,9 @@ def _predict_paths(about: Described) -> dict[str, Any]:
     sample = sample_of(about.signature, about.serving_example)
     scoring = _scoring_examples(sample, about.signature)
     infer = None if sample is None else infer_body(sample)
-    v1 = {name: scoring[name] for name in ("instances", "inputs") if name in scoring}
+    v1: dict[str, Any] = {
+        name: scoring[name] for name in ("instances", "inputs") if name in scoring
+    }
     return {
         f"/models/{model}{by_ref}/invocations": _operation(
             "MLflow scoring", ("Scored", _SCORING), _scoring_content(about.signature, scoring)

@@ -176,4 +176,6 @@ def _texts(array: NDArray[Any]) -> NDArray[Any]:
     """Return moments as ISO text, everything else as it is."""
     if array.dtype.kind != "M":
         return array
-    return np.where(np.isnat(array), None, np.datetime_as_string(array, unit="s").astype(object))
+    texts: NDArray[Any] = np.datetime_as_string(array, unit="s").astype(object)
+    texts[np.isnat(array)] = None
+    return texts

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from gateway.probe import Probe
 from gateway.serving import batching
 from registry.tensors import Batch, Prediction
 from tracking.errors import StagedoorError
@@ -22,6 +23,8 @@ class Ask(Struct, eq=False):
     params: Mapping[str, Any]
     layout: batching.Layout
     answer: asyncio.Future[Prediction]
+    probe: Probe | None = None
+    asked_s: float = 0.0
 
 
 class Asks:

@@ -12,6 +12,7 @@ from gateway.serving.engines.refusal import Refused
 from gateway.serving.engines.store import Verdict
 from gateway.serving.gathering import Gathering, Waiter
 from gateway.serving.lazy_runner import LazyRunner
+from gateway.serving.metering import CallMeter
 from registry.route import VersionKey
 from registry.tensors import PREDICT_METHOD, Batch, Prediction
 
@@ -44,6 +45,7 @@ class EngineServable:
         self._engine = engine
         self._default_method = engine.default_method
         self._gathering = gathering
+        self._meter = gathering.meter = CallMeter(self)
 
     async def attach(self, on_death: Callable[[str], None]) -> None:
         """Begin to answer; nothing of it can die."""
@@ -88,5 +90,6 @@ class EngineServable:
 
     def close(self) -> None:
         """Free everything. Safe from any thread."""
+        self._meter.flush()
         self._gathering.close()
         self.runner.close()

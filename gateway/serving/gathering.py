@@ -17,8 +17,10 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from gateway.probe import PROBE, Probe
 from gateway.serving.engines.engine import Engine, refusal, to_prediction
 from gateway.serving.engines.refusal import Refused
+from gateway.serving.metering import CallMeter
 from registry.tensors import Prediction
 from tracking.errors import ModelFailed, StagedoorError, Unavailable
 
@@ -79,6 +81,8 @@ class _Ask(Struct, eq=False, gc=False):
     rows: NDArray[Any]
     method: str
     answer: Waiter
+    probe: Probe | None = None
+    asked_s: float = 0.0
 
 
 class Gathering:
@@ -99,6 +103,7 @@ class Gathering:
         self._dear: list[_Ask] = []
         self._thread: ThreadPoolExecutor | None = None
         self._is_busy = False
+        self.meter: CallMeter | None = None
 
     def ask(self, rows: NDArray[Any], method: str) -> "asyncio.Future[Prediction]":
         """Take in one request's rows; the future ends with their answer.
@@ -107,7 +112,10 @@ class Gathering:
             Unavailable: Too many wait.
         """
         future = asyncio.get_running_loop().create_future()
-        self.add(rows, method, future)
+        ask = _Ask(rows, method, future)
+        if (probe := PROBE.get()) is not None:
+            ask.probe, ask.asked_s = probe, time.perf_counter()
+        self._add(ask)
         return future
 
     def add(self, rows: NDArray[Any], method: str, answer: Waiter) -> None:
@@ -116,8 +124,10 @@ class Gathering:
         Raises:
             Unavailable: Too many wait.
         """
-        ask = _Ask(rows, method, answer)
-        if len(rows) > self._dear_rows:
+        self._add(_Ask(rows, method, answer))
+
+    def _add(self, ask: _Ask) -> None:
+        if len(ask.rows) > self._dear_rows:
             self._add_dear(ask)
             return
         if not self._waiting:
@@ -134,7 +144,18 @@ class Gathering:
         asks, self._waiting = _split(self._waiting, self._turn_rows)
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._turn)
-        _settle(asks, _answer(self._engine, asks))
+        self._settle(asks, _call(self._engine, asks))
+
+    def _settle(self, asks: Sequence[_Ask], call: "_Call") -> None:
+        """Tell everybody what has become of their rows; first the meter, which tells others."""
+        rows = 0
+        for ask in asks:
+            rows += len(ask.rows)
+            if ask.probe is not None:
+                ask.probe.note_call(ask.asked_s, call.started_s, call.ended_s)
+        if self.meter is not None and rows:
+            self.meter.add(rows)
+        _settle(asks, call.outcomes)
 
     def _add_dear(self, ask: _Ask) -> None:
         if len(self._dear) >= self._limits.max_waiting:
@@ -154,15 +175,15 @@ class Gathering:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._is_busy = True
         loop = asyncio.get_running_loop()
-        call = loop.run_in_executor(self._thread, _answer, self._engine, asks)
+        call = loop.run_in_executor(self._thread, _call, self._engine, asks)
         call.add_done_callback(lambda done: self._receive(asks, done))
 
-    def _receive(self, asks: list[_Ask], call: "asyncio.Future[list[_Outcome]]") -> None:
+    def _receive(self, asks: list[_Ask], call: "asyncio.Future[_Call]") -> None:
         self._is_busy = False
         if call.cancelled() or call.exception() is not None:
             _settle(asks, [Unavailable("The worker is stopping.")] * len(asks))
         else:
-            _settle(asks, call.result())
+            self._settle(asks, call.result())
         self._send_dear()
 
 
@@ -213,6 +234,17 @@ def _split(asks: list[_Ask], max_rows: int) -> tuple[list[_Ask], list[_Ask]]:
 
 
 _Outcome = Prediction | StagedoorError
+
+
+class _Call(Struct, frozen=True, gc=False):
+    outcomes: list[_Outcome]
+    started_s: float
+    ended_s: float
+
+
+def _call(engine: Engine, asks: Sequence[_Ask]) -> _Call:
+    started_s = time.perf_counter()
+    return _Call(_answer(engine, asks), started_s, time.perf_counter())
 
 
 def _answer(engine: Engine, asks: Sequence[_Ask]) -> list[_Outcome]:

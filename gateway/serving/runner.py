@@ -7,12 +7,14 @@ while the process is busy wait, and go together in its next call. Next hop: ``ru
 import asyncio
 import itertools
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
+from gateway.probe import PROBE
 from gateway.serving import batching, messages
 from gateway.serving.asks import Ask, Asks, deliver, fail
 from gateway.serving.failure import name_version
@@ -25,6 +27,7 @@ from gateway.serving.launch import (
     describe_end,
     launch,
 )
+from gateway.serving.metering import CallMeter
 from gateway.serving.progress import Progress
 from gateway.serving.states import State
 from registry.route import VersionKey
@@ -53,6 +56,7 @@ class _Call(Struct, eq=False):
     number: int
     asks: list[Ask]
     watchdog: asyncio.TimerHandle
+    called_s: float
 
 
 def start_runner(
@@ -124,6 +128,7 @@ class Runner(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
         self._on_death: Callable[[str], None] = _ignore
         self._burial: asyncio.Task[None] | None = None
+        self._meter = CallMeter(self)
 
     async def attach(self, on_death: Callable[[str], None]) -> None:
         """Begin to answer on the running event loop.
@@ -152,7 +157,8 @@ class Runner(asyncio.Protocol):
         """
         self._check_admission()
         layout = batching.describe(batch, params)
-        ask = Ask(batch, params, layout, asyncio.get_running_loop().create_future())
+        future = asyncio.get_running_loop().create_future()
+        ask = Ask(batch, params, layout, future, PROBE.get(), time.perf_counter())
         self._asks.add(ask)
         self._send_next()
         try:
@@ -167,6 +173,7 @@ class Runner(asyncio.Protocol):
     def close(self) -> None:
         """End the process and free everything. Safe from any thread; may take some milliseconds."""
         self._on_death = _ignore
+        self._meter.flush()
         self._child.end_now()
         if self._loop is None or self._loop.is_closed():
             self._release()
@@ -214,7 +221,8 @@ class Runner(asyncio.Protocol):
             return
         loop = asyncio.get_running_loop()
         watchdog = loop.call_later(self._limits.predict_timeout_s, self._on_timeout, number)
-        self._call = _Call(number, asks, watchdog)
+        self._call = _Call(number, asks, watchdog, time.perf_counter())
+        self._meter.add(sum(ask.batch.rows for ask in asks))
         if self._transport is not None:
             self._transport.writelines(pieces)
 
@@ -235,6 +243,7 @@ class Runner(asyncio.Protocol):
         answer = message if isinstance(message, messages.Failed) else _read(message, body)
         call.watchdog.cancel()
         self._call = None
+        _note_call(call)
         if isinstance(answer, messages.Failed):
             error = _MODEL_ERRORS.get(answer.code, ModelFailed)
             self._asks.refuse(call.asks, error(messages.tidy(answer.reason)))
@@ -311,6 +320,13 @@ def _log_output(key: VersionKey, child: Child) -> None:
     """Leave an operator the last words of a process that failed."""
     if words := child.output.tail()[-_LOGGED_CHARACTERS:].strip():
         _LOG.warning("the process of %s last printed:\n%s", name_version(key), words)
+
+
+def _note_call(call: _Call) -> None:
+    """Tell those of a call who are watched how long they waited, and it took."""
+    for ask in call.asks:
+        if ask.probe is not None:
+            ask.probe.note_call(ask.asked_s, call.called_s, time.perf_counter())
 
 
 def _ignore(_reason: str) -> None:

@@ -6,8 +6,6 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from gateway.metrics import (
-    OTHER,
-    Bound,
     RequestLabels,
     metrics_page,
     observe_assignment,
@@ -16,6 +14,7 @@ from gateway.metrics import (
     observe_state,
     scrape,
 )
+from gateway.series import MAX_VERSIONS, OTHER, Bound, Names
 
 ROOT = Path(__file__).parents[2]
 LABELS = RequestLabels(model="iris", version="2", variant="stable", protocol="mlflow")
@@ -97,14 +96,46 @@ def test_label_values_beyond_the_cap_share_one_series() -> None:
     assert bound("a", "200") is children[0]
 
 
-def test_models_beyond_the_cap_share_one_series() -> None:
-    counter = Counter("x", "x", ("model",), registry=CollectorRegistry())
-    bound = Bound(counter.labels)
+def test_models_beyond_the_cap_share_series_by_what_else_is_told() -> None:
+    counter = Counter("x", "x", ("model", "version", "code"), registry=CollectorRegistry())
+    bound = Bound(counter.labels, has_version=True, names=Names())
 
-    children = [bound(f"m{index}") for index in range(202)]
+    children = [bound(f"m{index}", "1", "200") for index in range(202)]
 
-    assert children[199] is counter.labels("m199")
-    assert children[200] is children[201] is counter.labels(OTHER)
+    assert children[199] is counter.labels("m199", "1", "200")
+    assert children[200] is children[201] is counter.labels(OTHER, OTHER, "200")
+    assert bound("m201", "", "503") is counter.labels(OTHER, "", "503")
+
+
+def test_versions_beyond_the_cap_share_one_series_until_another_is_gone() -> None:
+    names = Names()
+    first = [names.version("m", str(number)) for number in range(MAX_VERSIONS + 1)]
+
+    names.forget("m", "0")
+
+    assert first == [("m", "0"), ("m", "1"), ("m", "2"), ("m", "3"), ("m", OTHER)]
+    assert names.version("m", "9") == ("m", "9")
+    assert names.version("m", "0") == ("m", OTHER)
+
+
+def test_a_model_without_versions_leaves_its_place_to_another() -> None:
+    names = Names(max_models=1)
+    assert (names.version("a", "1"), names.model("b")) == (("a", "1"), OTHER)
+
+    names.forget("a", "1")
+
+    assert (names.model("b"), names.model("a")) == ("b", OTHER)
+
+
+def test_requests_of_models_that_share_a_series_are_all_counted() -> None:
+    registry = CollectorRegistry()
+    counter = Counter("x", "x", ("model",), registry=registry)
+    bound = Bound(counter.labels, names=Names(max_models=1))
+
+    for index in range(1000):
+        bound(f"m{index}").inc()
+
+    assert registry.get_sample_value("x_total", {"model": OTHER}) == 999
 
 
 def test_the_counts_of_several_processes_are_added_up(tmp_path: Path) -> None:

@@ -305,3 +305,19 @@ class Routes(RuleBasedStateMachine):
 
 Routes.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
 TestRoutes = Routes.TestCase
+
+
+def test_workers_are_behind_until_they_have_published_and_the_dead_never_are(
+    fleet: FleetOfTwo,
+) -> None:
+    before = fleet.ledger.behind(fleet.is_live)
+    move(fleet, 1, "Production")
+    fleet.all_prepared()
+    told = [fleet.ledger.behind(fleet.is_live)]
+
+    fleet.ledger.report_active("w0", {"A": fleet.state.epoch})
+    told.append(fleet.ledger.behind(fleet.is_live))
+    fleet.dead.add("w1")
+    told.append(fleet.ledger.behind(fleet.is_live))
+
+    assert (before, told) == ({}, [{"A": 2}, {"A": 1}, {}])
