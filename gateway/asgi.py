@@ -80,10 +80,15 @@ def send_at_once(scope: Scope, head: bytes, body: bytes) -> bool:
     return reply is not None and reply(b"%bcontent-length: %d\r\n" % (head, len(body)), body)
 
 
-def again(body: bytes) -> Receive:
-    """Return what gives a body that was received already."""
+def again(body: bytes, further: Receive) -> Receive:
+    """Return what gives a body that was received already, and then what comes further."""
+    is_given = False
 
     async def receive() -> Message:
+        nonlocal is_given
+        if is_given:
+            return await further()
+        is_given = True
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive

@@ -25,6 +25,7 @@ _PROTOCOL_LABELS = {
     ProtocolName.MLFLOW: "mlflow",
     ProtocolName.V1: "v1",
     ProtocolName.V2: "rest-oip",
+    ProtocolName.GENERATE: "generate",
     ProtocolName.V2_GRPC: "grpc-oip",
 }
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.asgi import (
+    Headers,
     Receive,
     Scope,
     Send,
@@ -21,8 +22,8 @@ from gateway.asgi import (
     send_answer,
     send_at_once,
 )
-from gateway.auth.policy import LOCAL, Permission, allows
-from gateway.errors import Refusal, render
+from gateway.auth.policy import LOCAL, Permission
+from gateway.errors import render
 from gateway.flights import Desk, Ticket
 from gateway.lines import Asked, Line, Lines, Way, labels_of, read_asked
 from gateway.metrics import (
@@ -32,11 +33,13 @@ from gateway.metrics import (
     observe_shed,
 )
 from gateway.probe import During, Ending
-from gateway.protocols.call import ABOUT_SERVER, Action, Call, ProtocolName, parse_call, protocol_of
-from gateway.protocols.wires import JSON, WIRES, Encoded, decode, encode, is_plain
+from gateway.protocols.call import ABOUT_SERVER, Action, ProtocolName, parse_call, protocol_of
+from gateway.protocols.wires import JSON, decode, encode, is_plain
 from gateway.questions import Holdings, Questions, Shelf
+from gateway.replies import Answer, check_permission, id_header, refused
 from gateway.routing.bucketing import check_key
 from gateway.routing.table import CANDIDATE, STABLE, Assignment, Reason, RouteTable, assign
+from gateway.talks import TALKING, Exchange, Talks, Told
 from gateway.tallies import level_of
 from gateway.watching import Watcher, note_ending
 from registry.references import ByNumber, Live, ModelUri
@@ -44,23 +47,8 @@ from registry.route import VersionRecord
 from tracking.errors import (
     InvalidRequest,
     ModelNotReady,
-    PermissionDenied,
     StagedoorError,
 )
-
-
-class Answer(Struct, frozen=True, gc=False):
-    """What goes back: who answered, and the bytes.
-
-    Args:
-        assignment: The version that answered.
-        encoded: The answer.
-        fallback: Why stable answered in the candidate's place, or empty.
-    """
-
-    assignment: Assignment
-    encoded: Encoded
-    fallback: str = ""
 
 
 class _Failure(Struct, frozen=True):
@@ -89,6 +77,7 @@ class Place(Struct, frozen=True):
     watcher: Watcher | None = None
 
 
+_INFERRING = (Action.INFER, Action.STREAM)
 _OK = 200
 _UNAVAILABLE = 503
 
@@ -123,6 +112,7 @@ class Predict:
         self._load_timeout_s = place.load_timeout_s
         self._watcher = place.watcher
         self._desk = Desk(table, self._lines, holdings.lease, place.watcher)
+        self._talks = Talks(holdings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one predict request: by a line worked out before, or else all the way."""
@@ -145,10 +135,10 @@ class Predict:
             await self._refuse(failure, send)
             return
         if reply is None:
-            await self._serve(scope, again(body), send, started_s)
+            await self._serve(scope, again(body, receive), send, started_s)
             return
         way.tally.add(time.perf_counter() - started_s)
-        identity = _id_header(request_id)
+        identity = id_header(request_id)
         if not send_at_once(scope, b"%b%b: %b\r\n" % (line.head, *identity), reply):
             await send_answer(send, _OK, reply, [*line.headers, identity])
 
@@ -166,6 +156,8 @@ class Predict:
         if head.head_length is not None:
             return None
         with self._holdings.lease(key) as servable:
+            if getattr(servable, "can_talk", False):
+                return None
             request = line.wire.decode(body, head.content_type, servable.signature)
             if (request.routing_key and not asked.key) or not is_plain(request):
                 return None
@@ -204,39 +196,64 @@ class Predict:
             call = parse_call(scope["method"], scope["raw_path"])
             check_permission(call, scope)
             asked = read_asked(self._lines.with_default(call), scope, request_id)
-            if call.action is not Action.INFER:
+            if call.action not in _INFERRING:
                 is_change = call.permission is Permission.ADMIN
-                told = await self.ask(asked, await read_body(receive) if is_change else b"")
-                headers = [JSON, _id_header(request_id), *self._lines.common_headers]
-                await send_answer(send, _OK, told, headers)
+                reply = await self.ask(asked, await read_body(receive) if is_change else b"")
+                headers = [JSON, id_header(request_id), *self._lines.common_headers]
+                await send_answer(send, _OK, reply, headers)
                 return
-            answer = await self.answer(asked, await read_body(receive))
+            body = await read_body(receive)
+            told = await self._talk(asked, body, Exchange(scope, receive, send, self._headers))
+            answer = await self.answer(asked, body) if told is None else None
         except Exception as error:  # noqa: BLE001  # the outermost frame: rendered, or logged there
             failure = _Failure(error, asked, protocol, request_id, started_s)
             await self._refuse(failure, send)
             return
-        headers = [
-            _id_header(request_id),
-            *self._lines.answer_headers(answer.assignment),
-            *answer.encoded.headers,
-        ]
-        if answer.fallback:
-            headers.append((b"stagedoor-fallback", answer.fallback.encode()))
-        await send_answer(send, _OK, answer.encoded.body, headers)
-        labels = labels_of(answer.assignment, call.protocol)
-        observe_request(labels, str(_OK), time.perf_counter() - started_s)
-        made, fallback = answer.assignment, answer.fallback
-        self.note_ending(made, Ending(request_id, _OK, fallback=fallback, key=asked.key))
+        if answer is not None:
+            headers = [*self._headers(request_id, answer.assignment), *answer.encoded.headers]
+            if answer.fallback:
+                headers.append((b"stagedoor-fallback", answer.fallback.encode()))
+            await send_answer(send, _OK, answer.encoded.body, headers)
+            told = Told(answer.assignment, fallback=answer.fallback)
+        if told is not None:
+            self._count(asked, told, started_s)
+
+    def _headers(self, request_id: str, assignment: Assignment) -> Headers:
+        return [id_header(request_id), *self._lines.answer_headers(assignment)]
+
+    def _count(self, asked: Asked, told: Told, started_s: float) -> None:
+        """Count an answered request, and note its ending if it is watched."""
+        labels = labels_of(told.assignment, asked.call.protocol)
+        observe_request(labels, str(told.status), time.perf_counter() - started_s)
+        ending = Ending(
+            asked.request_id, told.status, told.code, fallback=told.fallback, key=asked.key
+        )
+        self.note_ending(told.assignment, ending)
+
+    async def _talk(self, asked: Asked, body: bytes, exchange: Exchange) -> Told | None:
+        """Answer what a model that talks is asked; ``None`` where the usual path answers."""
+        if asked.call.protocol not in TALKING:
+            return None
+        assignment = await self._assign(asked)
+        try:
+            return await self._talks.answer(assignment, asked, body, exchange)
+        except StagedoorError:
+            if assignment.variant != CANDIDATE:
+                raise
+        told = await self._talks.answer(self._stable(asked), asked, body, exchange)
+        if told is not None:
+            observe_fallback(assignment.model, Reason.FALLBACK_ERROR)
+        return told
 
     async def _refuse(self, failure: _Failure, send: Send) -> None:
         """Tell why a request is not answered, and count it."""
         refusal = render(failure.error, failure.request_id)
-        reply = _refused(failure.protocol, refusal)
-        identity = _id_header(failure.request_id)
+        reply = refused(failure.protocol, refusal)
+        identity = id_header(failure.request_id)
         headers = [JSON, identity, *refusal.headers(), *self._lines.common_headers]
         await send_answer(send, refusal.status, reply, headers)
         asked = failure.asked
-        if asked is None or asked.call.action is not Action.INFER:
+        if asked is None or asked.call.action not in _INFERRING:
             return
         blamed = self._blamed(asked)
         self.note_ending(
@@ -366,23 +383,3 @@ class Predict:
     async def _answer_by_key(self, asked: Asked, key: str, body: bytes) -> Answer:
         """Route again, now that a sticky key was found in the body."""
         return await self.answer(msgspec.structs.replace(asked, key=key.encode()), body)
-
-
-def check_permission(call: Call, scope: Scope) -> None:
-    """Check that the caller may do what this route does.
-
-    Raises:
-        PermissionDenied: The caller's token lacks the permission.
-    """
-    if not allows(scope["state"].get("principal"), call.permission):
-        message = f"This call takes the permission {call.permission!r}, which your token lacks."
-        raise PermissionDenied(message)
-
-
-def _id_header(request_id: str) -> tuple[bytes, bytes]:
-    return (b"stagedoor-request-id", request_id.encode())
-
-
-def _refused(protocol: ProtocolName, refusal: Refusal) -> bytes:
-    wire = WIRES[protocol]
-    return wire.render_error(refusal.status, refusal.code, refusal.message, refusal.request_id)

@@ -5,7 +5,7 @@ model, who speaks arrays and DataFrames.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from registry.flavors.flavor import Flavor
 from registry.flavors.table import PYTHON_FUNCTION, choose_flavor
 from registry.input_example import read_input_example
 from registry.model_folder import ModelConfig, read_model_folder
+from registry.pieces import plain_piece
 from registry.signature import Signature
 from registry.tensors import PREDICT_METHOD, Batch, Prediction
-from tracking.errors import InvalidRequest, ModelFailed, StagedoorError
+from tracking.errors import InvalidRequest, ModelFailed, NotImplementedHere, StagedoorError
 
 
 class LoadedModel:
@@ -77,6 +78,50 @@ class LoadedModel:
                 f"The model raised {type(error).__name__} in {method!r} on these {batch.rows} rows."
             ) from error
         return to_prediction(answer, batch.rows)
+
+    @property
+    def can_talk(self) -> bool:
+        """Whether it gives its answers in pieces."""
+        talk = self._flavor.talk
+        return talk is not None and talk.can_talk(self.native)
+
+    @property
+    def takes_documents(self) -> bool:
+        """Whether it takes a document as it came: a signature says that it takes rows."""
+        return self.can_talk and self.signature is None
+
+    def talk(
+        self, asked: Batch | Mapping[str, Any], params: Mapping[str, Any], *, is_stream: bool
+    ) -> Iterator[Any]:
+        """Yield the pieces of an answer, or all of it as one.
+
+        Args:
+            asked: Rows, conformed to the signature, or a document.
+            params: What is asked besides.
+            is_stream: Whether pieces are wanted.
+
+        Raises:
+            NotImplementedHere: The model does not talk.
+            ModelFailed: It raised, or gave what JSON cannot hold.
+        """
+        talk = self._flavor.talk
+        if talk is None or not self.can_talk:
+            raise NotImplementedHere("The model has no predict_stream: ask it for a whole answer.")
+        pieces: Any = ()
+        try:
+            if is_stream or isinstance(asked, Batch):
+                pieces = talk.stream(self.native, asked, params)
+            else:
+                pieces = [talk.answer(self.native, asked, params)]
+            for piece in pieces:
+                yield plain_piece(piece)
+        except StagedoorError:
+            raise
+        except Exception as error:
+            raise ModelFailed(f"The model raised {type(error).__name__} on this.") from error
+        finally:
+            if hasattr(pieces, "close"):
+                pieces.close()
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Answer for a user: what the library returns, with the library's own exceptions.

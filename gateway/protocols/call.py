@@ -25,6 +25,8 @@ class ProtocolName(StrEnum):
     """TensorFlow Serving's, over REST."""
     V2 = "v2"
     """Open Inference Protocol, version 2, over REST."""
+    GENERATE = "generate"
+    """The generate extension of v2, over REST."""
     V2_GRPC = "v2_grpc"
     """The same, over gRPC."""
 
@@ -34,6 +36,8 @@ class Action(StrEnum):
 
     INFER = "infer"
     """Rows in, answers out."""
+    STREAM = "stream"
+    """Rows in, answers out piece by piece, as server-sent events."""
     METADATA = "metadata"
     """Names, types and shapes of a model."""
     READY = "ready"
@@ -105,6 +109,7 @@ class PredictRoute(Struct, frozen=True):
 _POST = ("POST",)
 _GET = ("GET", "HEAD")
 _MLFLOW, _V1, _V2 = ProtocolName.MLFLOW, ProtocolName.V1, ProtocolName.V2
+_GENERATE = ProtocolName.GENERATE
 _OPEN, _PREDICT, _ADMIN = Permission.OPEN, Permission.PREDICT, Permission.ADMIN
 
 PREDICT_ROUTES: tuple[PredictRoute, ...] = (
@@ -179,6 +184,23 @@ PREDICT_ROUTES: tuple[PredictRoute, ...] = (
     PredictRoute(
         "/v2/models/{model}/versions/{ref}/infer", _POST, _PREDICT, _V2, Action.INFER,
         "Predict with a version number, a stage, 'latest', or '@alias'.",
+    ),
+    PredictRoute(
+        "/v2/models/{model}/generate", _POST, _PREDICT, _GENERATE, Action.INFER,
+        "Predict one row that is a plain object.",
+    ),
+    PredictRoute(
+        "/v2/models/{model}/versions/{ref}/generate", _POST, _PREDICT, _GENERATE, Action.INFER,
+        "The same with a version number, a stage, 'latest', or '@alias'.",
+    ),
+    PredictRoute(
+        "/v2/models/{model}/generate_stream", _POST, _PREDICT, _GENERATE, Action.STREAM,
+        "The same, answered piece by piece as server-sent events.",
+    ),
+    PredictRoute(
+        "/v2/models/{model}/versions/{ref}/generate_stream",
+        _POST, _PREDICT, _GENERATE, Action.STREAM,
+        "The same with a version number, a stage, 'latest', or '@alias'.",
     ),
     PredictRoute(
         "/v1/models/{model}:predict", _POST, _PREDICT, _V1, Action.INFER,

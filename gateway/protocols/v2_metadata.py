@@ -17,7 +17,7 @@ from registry.signature import ColumnSpec, Signature, TensorSpec
 from tracking.errors import InvalidRequest, MalformedBody
 
 PLATFORM = "stagedoor"
-EXTENSIONS = ("binary_tensor_data", "model_repository")
+EXTENSIONS = ("binary_tensor_data", "model_repository", "generate")
 """What is served beyond the protocol's minimum."""
 ANY_LENGTH = -1
 

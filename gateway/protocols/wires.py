@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from gateway.protocols import mlflow_scoring, v1_rest, v2_binary, v2_grpc, v2_rest
+from gateway.protocols import mlflow_scoring, v1_rest, v2_binary, v2_generate, v2_grpc, v2_rest
 from gateway.protocols.call import ProtocolName
 from registry.route import VersionKey
 from registry.signature import Signature
@@ -39,6 +39,7 @@ WIRES: dict[ProtocolName, Wire] = {
     ProtocolName.MLFLOW: mlflow_scoring,
     ProtocolName.V1: v1_rest,
     ProtocolName.V2: v2_rest,
+    ProtocolName.GENERATE: v2_generate,
     ProtocolName.V2_GRPC: v2_grpc,
 }
 

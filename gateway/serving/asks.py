@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from gateway.probe import Probe
 from gateway.serving import batching
+from gateway.serving.talking import Talk
 from registry.tensors import Batch, Prediction
 from tracking.errors import StagedoorError
 
@@ -25,6 +26,7 @@ class Ask(Struct, eq=False):
     answer: asyncio.Future[Prediction]
     probe: Probe | None = None
     asked_s: float = 0.0
+    talk: Talk | None = None
 
 
 class Asks:
@@ -89,5 +91,8 @@ def deliver(asks: Sequence[Ask], prediction: Prediction) -> None:
 def fail(asks: Sequence[Ask], error: StagedoorError) -> None:
     """Give each request an error of its own: one that is raised twice mixes up its traces."""
     for ask in asks:
+        own = type(error)(error.message)
+        if ask.talk is not None:
+            ask.talk.end(own)
         if not ask.answer.done():
-            ask.answer.set_exception(type(error)(error.message))
+            ask.answer.set_exception(own)

@@ -22,12 +22,14 @@ class Layout(Struct, frozen=True):
         names: Of the columns.
         columns: Of each array its type and the shape of one row.
         params: What is asked besides rows, as msgpack.
+        alone: Other than 0 for one that goes in no call with another.
     """
 
     is_matrix: bool
     names: tuple[str, ...]
     columns: tuple[tuple[str, tuple[int, ...]], ...]
     params: bytes
+    alone: int = 0
 
 
 def describe(batch: Batch, params: Mapping[str, Any]) -> Layout:

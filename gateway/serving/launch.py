@@ -295,7 +295,13 @@ def _understand(frame: Frame, wait: _Wait, progress: Progress) -> messages.Ready
         case messages.Converting():
             wait.convert()
             return None
-        case messages.Phase() | messages.Answer() | messages.Failed():
+        case (
+            messages.Phase()
+            | messages.Answer()
+            | messages.Failed()
+            | messages.Piece()
+            | messages.Done()
+        ):
             raise FrameError("Not a message of a load.")
         case other:
             assert_never(other)

@@ -69,6 +69,43 @@ class Predict(Struct, frozen=True, tag="predict"):
     params: dict[str, Any]
 
 
+class Talk(Struct, frozen=True, tag="talk"):
+    """The worker asks for an answer in pieces.
+
+    Args:
+        call: Which call.
+        names: Of the columns, as in ``Predict``.
+        heads: Of the arrays; none where a document is asked about.
+        is_matrix: Which layout it is.
+        params: What is asked besides.
+        credit: How many pieces may be sent before the worker says more.
+        is_stream: Whether pieces are wanted, or all at once.
+        document: What is asked about in place of rows.
+    """
+
+    call: int
+    names: tuple[str, ...]
+    heads: tuple[ArrayHead, ...]
+    is_matrix: bool
+    params: dict[str, Any]
+    credit: int
+    is_stream: bool
+    document: dict[str, Any] | None = None
+
+
+class Credit(Struct, frozen=True, tag="credit"):
+    """The worker has taken some pieces: as many more may be sent."""
+
+    call: int
+    pieces: int
+
+
+class Stop(Struct, frozen=True, tag="stop"):
+    """The worker wants no more pieces."""
+
+    call: int
+
+
 class Phase(Struct, frozen=True, tag="phase"):
     """The runner has come to another state of the load."""
 
@@ -87,12 +124,16 @@ class Ready(Struct, frozen=True, tag="ready"):
         flavor: How it was loaded.
         warm_calls: How often its input example was answered; 0 without an example.
         engine_why: Why no engine was made, where one was wanted; empty when it was made.
+        can_talk: Whether it gives its answers in pieces.
+        takes_documents: Whether it takes a document in place of rows.
     """
 
     signature: Signature | None
     flavor: str
     warm_calls: int
     engine_why: str = ""
+    can_talk: bool = False
+    takes_documents: bool = False
 
 
 class Refused(Struct, frozen=True, tag="refused"):
@@ -125,16 +166,30 @@ class Failed(Struct, frozen=True, tag="failed"):
     reason: str
 
 
+class Piece(Struct, frozen=True, tag="piece"):
+    """One piece of the answer to a talk: what JSON has."""
+
+    call: int
+    value: Any
+
+
+class Done(Struct, frozen=True, tag="done"):
+    """The answer to a talk has no more pieces."""
+
+    call: int
+
+
 _Message = TypeVar("_Message")
 
-FromRunner = Phase | Converting | Ready | Refused | Answer | Failed
+ToRunner = Predict | Talk | Credit | Stop
+FromRunner = Phase | Converting | Ready | Refused | Answer | Failed | Piece | Done
 
 _from_runner: msgspec.msgpack.Decoder[FromRunner] = msgspec.msgpack.Decoder(FromRunner)
-_to_runner = msgspec.msgpack.Decoder(Predict)
+_to_runner: msgspec.msgpack.Decoder[ToRunner] = msgspec.msgpack.Decoder(ToRunner)
 
 
 def encode(
-    message: Predict | FromRunner, chunks: Sequence[memoryview] = (), *, max_frame_bytes: int
+    message: ToRunner | FromRunner, chunks: Sequence[memoryview] = (), *, max_frame_bytes: int
 ) -> list[bytes | memoryview]:
     """Return the buffers to write for a message.
 
@@ -160,11 +215,11 @@ def decode_from_runner(frame: Frame) -> FromRunner:
     return message
 
 
-def decode_to_runner(frame: Frame) -> Predict:
-    """Read what the worker asked.
+def decode_to_runner(frame: Frame) -> ToRunner:
+    """Read what the worker said.
 
     Raises:
-        FrameError: It is no predict call.
+        FrameError: It is none of the messages a worker may send.
     """
     return _decode(_to_runner, frame)
 

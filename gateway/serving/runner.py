@@ -8,15 +8,17 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.probe import PROBE
 from gateway.serving import batching, messages
 from gateway.serving.asks import Ask, Asks, deliver, fail
+from gateway.serving.calls import Call, encode_call, error_of, note_call, read_answer
 from gateway.serving.failure import name_version
 from gateway.serving.frames import Assembler, FrameError
 from gateway.serving.launch import (
@@ -30,14 +32,13 @@ from gateway.serving.launch import (
 from gateway.serving.metering import CallMeter
 from gateway.serving.progress import Progress
 from gateway.serving.states import State
+from gateway.serving.talking import Talk
 from registry.route import VersionKey
 from registry.tensors import Batch, Prediction
 from tracking.errors import (
     DeadlineExceeded,
-    InvalidRequest,
     ModelFailed,
     ModelNotReady,
-    NotImplementedHere,
     TooLarge,
     Unavailable,
 )
@@ -46,17 +47,9 @@ _LOG = logging.getLogger("stagedoor.serving")
 _LOGGED_CHARACTERS = 4000
 _LAST_BREATH_S = 1.0
 """How long a process that has closed its channel may take to end by itself."""
-_MODEL_ERRORS = {error.code: error for error in (ModelFailed, InvalidRequest, NotImplementedHere)}
-"""What a model may say of the rows it got; any other code becomes ModelFailed."""
-
-
-class _Call(Struct, eq=False):
-    """What the process is busy with. Event loop only."""
-
-    number: int
-    asks: list[Ask]
-    watchdog: asyncio.TimerHandle
-    called_s: float
+_OF_CALLS = messages.Answer | messages.Failed | messages.Piece | messages.Done
+_NO_ROWS = Batch((), (), is_matrix=True)
+_NOTHING = Prediction((), ())
 
 
 def start_runner(
@@ -116,13 +109,15 @@ class Runner(asyncio.Protocol):
         self.flavor = ready.flavor
         self.warm_calls = ready.warm_calls
         self.ready = ready
+        self.can_talk = ready.can_talk
+        self.takes_documents = ready.takes_documents
         self.pid = child.process.pid
         self._child = child
         self._limits = limits
         self._assembler = Assembler(limits.max_frame_bytes)
         self._numbers = itertools.count(1)
         self._asks = Asks(limits.max_batch_rows)
-        self._call: _Call | None = None
+        self._call: Call | None = None
         self._death: str | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._transport: asyncio.WriteTransport | None = None
@@ -165,6 +160,37 @@ class Runner(asyncio.Protocol):
             return await ask.answer
         finally:
             self._asks.remove(ask)
+
+    async def talk(
+        self, asked: Batch | dict[str, Any], params: Mapping[str, Any], *, is_stream: bool
+    ) -> Talk:
+        """Ask for an answer in pieces; return when the first is there, or the end.
+
+        Args:
+            asked: Rows, or a document.
+            params: What is asked besides.
+            is_stream: Whether pieces are wanted, or all at once.
+
+        Raises:
+            StagedoorError: As ``predict`` does, until the first piece.
+        """
+        self._check_admission()
+        document = None if isinstance(asked, Batch) else asked
+        batch = asked if isinstance(asked, Batch) else _NO_ROWS
+        layout = replace(batching.describe(batch, params), alone=next(self._numbers))
+        future = asyncio.get_running_loop().create_future()
+        ask = Ask(batch, params, layout, future, PROBE.get(), time.perf_counter())
+        ask.talk = Talk(document, is_stream=is_stream)
+        self._asks.add(ask)
+        self._send_next()
+        try:
+            await future
+        except BaseException:
+            ask.talk.close()
+            raise
+        finally:
+            self._asks.remove(ask)
+        return ask.talk
 
     def output(self) -> str:
         """Return the last of what the model printed."""
@@ -215,41 +241,77 @@ class Runner(asyncio.Protocol):
     def _send(self, asks: list[Ask]) -> None:
         number = next(self._numbers)
         try:
-            pieces = self._encode(number, asks)
+            pieces = encode_call(number, asks, max_frame_bytes=self._limits.max_frame_bytes)
         except FrameError as error:
             self._asks.refuse(asks, TooLarge(f"These rows cannot be sent to the model: {error}"))
             return
-        loop = asyncio.get_running_loop()
-        watchdog = loop.call_later(self._limits.predict_timeout_s, self._on_timeout, number)
-        self._call = _Call(number, asks, watchdog, time.perf_counter())
-        self._meter.add(sum(ask.batch.rows for ask in asks))
+        self._call = Call(number, asks, self._watchdog(number), time.perf_counter())
+        self._meter.add(max(1, sum(ask.batch.rows for ask in asks)))
+        if (talk := asks[0].talk) is not None:
+            talk.grant = partial(self._grant, self._call)
+            talk.stop = partial(self._say, messages.Stop(number))
         if self._transport is not None:
             self._transport.writelines(pieces)
 
-    def _encode(self, number: int, asks: Sequence[Ask]) -> list[bytes | memoryview]:
-        batch = batching.join([ask.batch for ask in asks])
-        heads, chunks = messages.write_arrays(batch.arrays)
-        params = dict(asks[0].params)
-        message = messages.Predict(number, batch.names, heads, batch.is_matrix, params)
-        limit = self._limits.max_frame_bytes
-        return messages.encode(message, chunks, max_frame_bytes=limit)
-
     def _hear(self, message: messages.FromRunner, body: bytearray) -> None:
         call = self._call
-        if call is None or not isinstance(message, messages.Answer | messages.Failed):
+        if call is None or not isinstance(message, _OF_CALLS):
             raise FrameError("Nothing was asked.")
         if message.call != call.number:
             raise FrameError("Another call was asked.")
-        answer = message if isinstance(message, messages.Failed) else _read(message, body)
+        if (talk := call.asks[0].talk) is not None:
+            self._hear_talk(call, talk, message)
+            return
+        if isinstance(message, messages.Piece | messages.Done):
+            raise FrameError("No talk was asked for.")
+        answer = message if isinstance(message, messages.Failed) else read_answer(message, body)
         call.watchdog.cancel()
         self._call = None
-        _note_call(call)
+        note_call(call)
         if isinstance(answer, messages.Failed):
-            error = _MODEL_ERRORS.get(answer.code, ModelFailed)
-            self._asks.refuse(call.asks, error(messages.tidy(answer.reason)))
+            self._asks.refuse(call.asks, error_of(answer))
         else:
             self._deliver(call.asks, answer)
         self._send_next()
+
+    def _hear_talk(self, call: Call, talk: Talk, message: messages.FromRunner) -> None:
+        """Take a piece in, or the end; a talk holds the process until it ends."""
+        call.watchdog.cancel()
+        answer = call.asks[0].answer
+        match message:
+            case messages.Piece(value=piece):
+                talk.put(piece)
+                if talk.is_waited_for:
+                    call.watchdog = self._watchdog(call.number)
+            case messages.Failed() if answer.done():
+                talk.end(error_of(message))
+            case messages.Failed():
+                fail(call.asks, error_of(message))
+            case messages.Done():
+                talk.end()
+            case _:
+                raise FrameError("A talk was asked for.")
+        if not isinstance(message, messages.Piece):
+            note_call(call)
+            self._call = None
+        if not answer.done():
+            answer.set_result(_NOTHING)
+        self._send_next()
+
+    def _grant(self, call: Call, pieces: int) -> None:
+        """Let the model give more, and watch that it does."""
+        call.watchdog.cancel()
+        call.watchdog = self._watchdog(call.number)
+        self._say(messages.Credit(call.number, pieces))
+
+    def _say(self, message: messages.ToRunner) -> None:
+        if self._transport is not None and self._death is None:
+            limit = self._limits.max_frame_bytes
+            self._transport.writelines(messages.encode(message, max_frame_bytes=limit))
+
+    def _watchdog(self, number: int) -> asyncio.TimerHandle:
+        loop = asyncio.get_running_loop()
+        return loop.call_later(self._limits.predict_timeout_s, self._on_timeout, number)
 
     def _deliver(self, asks: list[Ask], prediction: Prediction) -> None:
         rows = sum(ask.batch.rows for ask in asks)
@@ -277,7 +339,7 @@ class Runner(asyncio.Protocol):
         call = self._silence(cause or "ended")
         self._burial = asyncio.get_running_loop().create_task(self._bury(cause, call))
 
-    def _silence(self, cause: str) -> _Call | None:
+    def _silence(self, cause: str) -> Call | None:
         """Refuse whoever waits; return the call that was under way."""
         self._death = cause
         call, self._call = self._call, None
@@ -286,7 +348,7 @@ class Runner(asyncio.Protocol):
         self._asks.fail_all(ModelNotReady(self._explain()))
         return call
 
-    async def _bury(self, cause: str | None, call: _Call | None) -> None:
+    async def _bury(self, cause: str | None, call: Call | None) -> None:
         if cause is None and not await asyncio.to_thread(self._child.ends_within, _LAST_BREATH_S):
             cause = "closed its channel and was killed"
         code = await asyncio.to_thread(self._child.end_now)
@@ -295,7 +357,7 @@ class Runner(asyncio.Protocol):
         _log_output(self.key, self._child)
         self._on_death(f"The model's process {cause or describe_end(code)}.")
 
-    def _fail_call(self, call: _Call, *, is_to_blame: bool) -> None:
+    def _fail_call(self, call: Call, *, is_to_blame: bool) -> None:
         """A lone request may have killed the process; of several nobody knows which did."""
         if is_to_blame and len(call.asks) == 1:
             reason = f"The process of {name_version(self.key)} died while it answered these rows."
@@ -322,19 +384,5 @@ def _log_output(key: VersionKey, child: Child) -> None:
         _LOG.warning("the process of %s last printed:\n%s", name_version(key), words)
 
 
-def _note_call(call: _Call) -> None:
-    """Tell those of a call who are watched how long they waited, and it took."""
-    for ask in call.asks:
-        if ask.probe is not None:
-            ask.probe.note_call(ask.asked_s, call.called_s, time.perf_counter())
-
-
 def _ignore(_reason: str) -> None:
     pass
-
-
-def _read(message: messages.Answer, body: bytearray) -> Prediction:
-    arrays = messages.read_arrays(message.heads, body)
-    if not arrays or len(message.names) != len(arrays):
-        raise FrameError("An answer has no arrays, or not one name for each.")
-    return Prediction(message.names, arrays, message.is_table)

@@ -9,7 +9,9 @@ import errno
 import socket
 import sys
 import traceback
+from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -18,6 +20,7 @@ from gateway.serving import messages
 from gateway.serving.confinement import confine
 from gateway.serving.engines.proof import make_engine
 from gateway.serving.frames import Assembler, Frame, FrameError
+from gateway.serving.runner_talk import talk
 from gateway.serving.states import State
 from gateway.serving.warmup import warm_up
 from registry.loading import LoadedModel, load_folder
@@ -36,6 +39,8 @@ class _Channel:
     def __init__(self, end: socket.socket, max_frame_bytes: int) -> None:
         self._end = end
         self._max_frame_bytes = max_frame_bytes
+        self._assembler = Assembler(max_frame_bytes)
+        self._frames: deque[Frame] = deque()
 
     def send(self, message: messages.FromRunner, chunks: Sequence[memoryview] = ()) -> None:
         for piece in messages.encode(message, chunks, max_frame_bytes=self._max_frame_bytes):
@@ -45,9 +50,20 @@ class _Channel:
         self.send(messages.Phase(state))
 
     def frames(self) -> Iterator[Frame]:
-        assembler = Assembler(self._max_frame_bytes)
-        while piece := self._end.recv(_PIECE_BYTES):
-            yield from assembler.feed(piece)
+        with suppress(EOFError):
+            while (frame := self.next_frame(may_wait=True)) is not None:
+                yield frame
+
+    def next_frame(self, *, may_wait: bool) -> Frame | None:
+        while not self._frames:
+            try:
+                piece = self._end.recv(_PIECE_BYTES, 0 if may_wait else socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return None
+            if not piece:
+                raise EOFError
+            self._frames += self._assembler.feed(piece)
+        return self._frames.popleft()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -59,8 +75,9 @@ def main(arguments: Sequence[str]) -> int:
     model = _load(channel, order)
     if model is None:
         return 1
-    for frame in channel.frames():
-        _answer(channel, model, frame)
+    with suppress(EOFError):
+        for frame in channel.frames():
+            _answer(channel, model, frame)
     return 0
 
 
@@ -69,12 +86,23 @@ def _load(channel: _Channel, order: messages.Order) -> LoadedModel | None:
         model = load_folder(Path(order.folder))
         warm_calls = warm_up(model, calls=order.warm_calls, enter=channel.enter)
         why = _convert(channel, model, order)
-        channel.send(messages.Ready(model.signature, model.flavor, warm_calls, why))
+        channel.send(_ready(model, warm_calls, why))
     except BaseException as error:  # noqa: BLE001  a model may raise anything, SystemExit too
         traceback.print_exc()
         channel.send(messages.Refused(_describe(error), _is_transient(error)))
         return None
     return model
+
+
+def _ready(model: LoadedModel, warm_calls: int, why: str) -> messages.Ready:
+    return messages.Ready(
+        model.signature,
+        model.flavor,
+        warm_calls,
+        why,
+        can_talk=model.can_talk,
+        takes_documents=model.takes_documents,
+    )
 
 
 def _convert(channel: _Channel, model: LoadedModel, order: messages.Order) -> str:
@@ -88,6 +116,14 @@ def _convert(channel: _Channel, model: LoadedModel, order: messages.Order) -> st
 def _answer(channel: _Channel, model: LoadedModel, frame: Frame) -> None:
     """Answer one call; a message that is none ends the process, which the worker sees."""
     call = messages.decode_to_runner(frame)
+    if isinstance(call, messages.Talk):
+        talk(channel, model, call, frame.body)
+    elif isinstance(call, messages.Predict):
+        _predict(channel, model, call, frame)
+    # What was said of a talk may come when that is over.
+
+
+def _predict(channel: _Channel, model: LoadedModel, call: messages.Predict, frame: Frame) -> None:
     arrays = messages.read_arrays(call.heads, frame.body)
     batch = Batch(call.names, arrays, call.is_matrix)
     try:

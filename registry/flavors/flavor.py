@@ -1,6 +1,6 @@
 """What a flavor is: four callables. The seam between the model folder and a library."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,20 @@ Options = Mapping[str, Any]
 """What the MLmodel file says under a flavor's name."""
 
 
+class Talk(Struct, frozen=True):
+    """How models are asked that answer in pieces, or take a whole document. Immutable.
+
+    Args:
+        can_talk: Whether a model is such.
+        stream: Asks a model for the pieces of its answer to a batch or a document.
+        answer: Asks a model for its answer to a document, all at once.
+    """
+
+    can_talk: Callable[[Any], bool]
+    stream: Callable[[Any, Batch | Mapping[str, Any], Mapping[str, Any]], Iterable[Any]]
+    answer: Callable[[Any, Mapping[str, Any], Mapping[str, Any]], Any]
+
+
 class Flavor(Struct, frozen=True):
     """A saved format. Immutable.
 
@@ -21,6 +35,7 @@ class Flavor(Struct, frozen=True):
         load: Reads it back. May run code of the model: in a child process, or where the user asked.
         answer: Asks the model for one batch by a method; returns what the library returns.
         predict: The same for data as a user of the library has them.
+        talk: How its models are asked that talk; none where there are no such.
     """
 
     name: str
@@ -28,3 +43,4 @@ class Flavor(Struct, frozen=True):
     load: Callable[[Path, Options], Any]
     answer: Callable[[Any, Batch, str], Any]
     predict: Callable[[Any, Any, str], Any]
+    talk: Talk | None = None

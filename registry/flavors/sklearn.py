@@ -7,7 +7,7 @@ who asked for it.
 import importlib
 import pickle
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from registry.environment import ENVIRONMENT_ENTRY, pin_installed, write_environment
-from registry.flavors.flavor import Flavor, Options
+from registry.flavors.flavor import Flavor, Options, Talk
 from registry.tensors import Batch
 from tracking.errors import InvalidRequest, NotImplementedHere, ResourceMissing
 
@@ -100,7 +100,34 @@ def predict(model: Any, data: Any, method: str) -> Any:
     return _bound_method(model, method)(_shape(model, data))
 
 
-SKLEARN = Flavor(name="sklearn", save=save, load=load, answer=answer, predict=predict)
+def can_talk(model: Any) -> bool:
+    """Say whether a model gives its answers in pieces: no estimator does, objects like one may."""
+    return callable(getattr(model, "predict_stream", None))
+
+
+def stream(
+    model: Any, asked: Batch | Mapping[str, Any], _params: Mapping[str, Any]
+) -> Iterable[Any]:
+    """Ask for the pieces of an answer."""
+    pieces: Iterable[Any] = model.predict_stream(
+        _arrange(model, asked) if isinstance(asked, Batch) else asked
+    )
+    return pieces
+
+
+def answer_document(model: Any, document: Mapping[str, Any], _params: Mapping[str, Any]) -> Any:
+    """Ask for the answer to a document."""
+    return model.predict(document)
+
+
+SKLEARN = Flavor(
+    name="sklearn",
+    save=save,
+    load=load,
+    answer=answer,
+    predict=predict,
+    talk=Talk(can_talk, stream, answer_document),
+)
 
 
 def _read(path: Path, options: Options) -> Any:

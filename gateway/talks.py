@@ -1,0 +1,246 @@
+"""Answers as server-sent events, and answers to documents, of models that talk. Event loop only.
+
+Called by ``predict`` where the usual path may not do. The first piece decides: until it is there a
+refusal has its status, later it is an event. A caller who leaves stops the model.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from gateway.asgi import Headers, Receive, Scope, Send, send_answer
+from gateway.errors import Refusal, render
+from gateway.lines import Asked
+from gateway.metrics import observe_assignment
+from gateway.protocols import v2_generate
+from gateway.protocols.call import Action, ProtocolName
+from gateway.protocols.caps import check_params
+from gateway.protocols.events import (
+    HEADERS,
+    event,
+    read_document,
+    scoring_piece,
+    wants_events,
+)
+from gateway.protocols.wires import JSON, WIRES, decode
+from gateway.questions import Holdings
+from gateway.routing.table import Assignment
+from gateway.serving.runner import Runner
+from gateway.serving.talking import Talk
+from gateway.tallies import level_of
+from registry.route import VersionKey
+from registry.tensors import Batch, InferRequest
+from tracking.errors import ModelFailed
+
+TALKING = (ProtocolName.MLFLOW, ProtocolName.GENERATE)
+"""The protocols in which a model can talk."""
+_OK = 200
+_STALLED_S = 60.0
+"""Who takes nothing for so long is held for gone."""
+
+
+class Exchange(Struct, frozen=True):
+    """A request and its answer, as ASGI has them."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    headers: Callable[[str, Assignment], Headers]
+
+
+class Told(Struct, frozen=True):
+    """What became of a talk.
+
+    Args:
+        assignment: The version that talked.
+        status: 200, or what the refusal in its events says.
+        code: That refusal's code, or empty.
+        fallback: Why stable answered in the candidate's place, or empty.
+    """
+
+    assignment: Assignment
+    status: int = _OK
+    code: str = ""
+    fallback: str = ""
+
+
+class _Left(Exception):
+    """The caller is gone."""
+
+
+class Talks:
+    """Answers requests to models that talk. One per worker.
+
+    Args:
+        holdings: What this worker holds.
+    """
+
+    def __init__(self, holdings: Holdings) -> None:
+        self._holdings = holdings
+
+    async def answer(
+        self, assignment: Assignment, asked: Asked, body: bytes, exchange: Exchange
+    ) -> Told | None:
+        """Answer a request, if it is one of these; ``None`` where the usual path answers.
+
+        Raises:
+            StagedoorError: It is refused; nothing was sent.
+        """
+        is_stream = _is_stream(asked, exchange.scope)
+        with self._holdings.lease(assignment.key) as servable:
+            if not isinstance(servable, Runner) or not servable.can_talk:
+                if asked.call.action is not Action.STREAM:
+                    return None
+                pieces: AsyncIterator[Any] = _whole(servable, asked, body)
+                return await self._stream(assignment, asked, pieces, exchange)
+            subject, params = _subject(servable, asked, body)
+            if not is_stream and isinstance(subject, Batch):
+                return None
+            observe_assignment(assignment.model, assignment.variant, assignment.reason)
+            with level_of(assignment.model):
+                talk = await servable.talk(subject, params, is_stream=is_stream)
+                try:
+                    if is_stream:
+                        return await self._stream(assignment, asked, talk, exchange)
+                    return await self._answer_document(assignment, asked, talk, exchange)
+                finally:
+                    talk.close()
+
+    async def _answer_document(
+        self, assignment: Assignment, asked: Asked, talk: Talk, exchange: Exchange
+    ) -> Told:
+        """Send the one piece that there is, as the model gave it."""
+        pieces = [piece async for piece in talk]
+        if len(pieces) != 1:
+            raise ModelFailed("The model gave no answer.")
+        piece = pieces[0]
+        if asked.call.protocol is ProtocolName.GENERATE:
+            told = v2_generate.encode_value(piece, assignment.key)
+        else:
+            told = msgspec.json.encode(piece)
+        await send_answer(
+            exchange.send, _OK, told, [JSON, *exchange.headers(asked.request_id, assignment)]
+        )
+        return Told(assignment)
+
+    async def _stream(
+        self,
+        assignment: Assignment,
+        asked: Asked,
+        pieces: AsyncIterator[Any],
+        exchange: Exchange,
+    ) -> Told:
+        """Send pieces as they come, and an error as the last of them."""
+        first = await _next(pieces)  # may refuse: nothing is sent yet
+        headers = [*HEADERS, *exchange.headers(asked.request_id, assignment)]
+        await exchange.send({"type": "http.response.start", "status": _OK, "headers": headers})
+        leaving = asyncio.create_task(_until_left(exchange.receive))
+        refusal: Refusal | None = None
+        try:
+            piece = first
+            while piece is not _END:
+                data = _data(piece, asked, assignment.key)
+                await _send_part(exchange.send, event(data), leaving)
+                piece = await _unless_left(_next(pieces), leaving)
+        except _Left:
+            return Told(assignment)
+        except Exception as error:  # noqa: BLE001 - told as an event, or logged by render
+            refusal = render(error, asked.request_id)
+            with suppress(_Left):
+                await _send_part(exchange.send, event(_refused(asked, refusal)), leaving)
+        finally:
+            leaving.cancel()
+        await exchange.send({"type": "http.response.body", "body": b""})
+        return (
+            Told(assignment) if refusal is None else Told(assignment, refusal.status, refusal.code)
+        )
+
+
+_END = object()
+
+
+def _is_stream(asked: Asked, scope: Scope) -> bool:
+    if asked.call.action is Action.STREAM:
+        return True
+    return asked.call.protocol is ProtocolName.MLFLOW and wants_events(scope["headers"])
+
+
+def _subject(
+    servable: Runner, asked: Asked, body: bytes
+) -> tuple[Batch | dict[str, Any], dict[str, Any]]:
+    """Return what a request is about, rows or a document, and its parameters."""
+    protocol, content_type = asked.call.protocol, asked.body_head.content_type
+    document: dict[str, Any] | None = None
+    if servable.takes_documents and protocol is ProtocolName.MLFLOW:
+        document = read_document(body, content_type)
+    elif servable.takes_documents and protocol is ProtocolName.GENERATE:
+        document = v2_generate.read_object(body, content_type)
+    if document is not None:
+        check_params(document)
+        return document, {}
+    request = _decoded(servable, asked, body)
+    return request.batch, dict(request.params)
+
+
+def _decoded(servable: Any, asked: Asked, body: bytes) -> InferRequest:
+    return decode(asked.call.protocol, body, asked.body_head, servable.signature)
+
+
+async def _whole(servable: Any, asked: Asked, body: bytes) -> AsyncIterator[Any]:
+    """Yield the answer of a model that does not talk: one piece, as the extension has it."""
+    request = _decoded(servable, asked, body)
+    prediction = await servable.predict(request.batch, request.params)
+    key = servable.key
+    yield msgspec.Raw(WIRES[ProtocolName.GENERATE].encode(prediction, request, key))
+
+
+def _data(piece: Any, asked: Asked, key: VersionKey) -> bytes:
+    if isinstance(piece, msgspec.Raw):
+        return bytes(piece)
+    if asked.call.protocol is ProtocolName.GENERATE:
+        return v2_generate.encode_value(piece, key)
+    return scoring_piece(piece)
+
+
+def _refused(asked: Asked, refusal: Refusal) -> bytes:
+    wire = WIRES[asked.call.protocol]
+    return wire.render_error(refusal.status, refusal.code, refusal.message, refusal.request_id)
+
+
+async def _next(pieces: AsyncIterator[Any]) -> Any:
+    return await anext(pieces, _END)
+
+
+async def _until_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _unless_left(work: Awaitable[Any], leaving: "asyncio.Task[None]") -> Any:
+    """Return what comes of some work, unless the caller leaves first.
+
+    Raises:
+        _Left: It did.
+    """
+    task = asyncio.ensure_future(work)
+    await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        return task.result()
+    task.cancel()
+    raise _Left
+
+
+async def _send_part(send: Send, part: bytes, leaving: "asyncio.Task[None]") -> None:
+    """Send a part of the body; who reads too slowly is waited for, for a while."""
+    if leaving.done():
+        raise _Left
+    message = {"type": "http.response.body", "body": part, "more_body": True}
+    try:
+        async with asyncio.timeout(_STALLED_S):
+            await _unless_left(send(message), leaving)
+    except TimeoutError:
+        raise _Left from None

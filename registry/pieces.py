@@ -1,0 +1,44 @@
+"""What a model gives piece by piece, turned into what JSON has. Pure; runs where the model runs."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from tracking.errors import ModelFailed
+
+_DEEPEST = 32
+_PLAIN = (str, bool, int, bytes)
+
+
+def plain_piece(value: Any, depth: int = 0) -> Any:
+    """Return a piece as text, numbers, lists and objects; numbers that are not finite are none.
+
+    Args:
+        value: Text, numbers, arrays, tables, mappings, or objects that can write themselves as one.
+        depth: How deep it stands in another.
+
+    Raises:
+        ModelFailed: It is something else, or nests too deep.
+    """
+    if value is None or isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if depth >= _DEEPEST:
+        raise ModelFailed(f"The model gave a piece that nests deeper than {_DEEPEST}.")
+    if isinstance(value, Mapping):
+        return {str(name): plain_piece(item, depth + 1) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_piece(item, depth + 1) for item in value]
+    return plain_piece(_written(value), depth + 1)
+
+
+def _written(value: Any) -> Any:
+    """Return a library's object in Python's own types."""
+    if hasattr(value, "columns") and hasattr(value, "to_dict"):
+        return value.to_dict(orient="records")
+    for name in ("model_dump", "to_dict", "tolist", "isoformat"):
+        write = getattr(value, name, None)
+        if callable(write):
+            return write()
+    raise ModelFailed(f"The model gave a {type(value).__name__}, which JSON cannot hold.")
