@@ -69,7 +69,10 @@ class Repository:
         if assignment.reason is not Reason.PINNED:
             keys = sorted((key for key in view if key.model == assignment.model), reverse=True)
         states = [_status(key, view.get(key, _UNSEEN)) for key in keys]
-        return msgspec.json.encode({"model_version_status": states})
+        is_ready = view.get(assignment.key, _UNSEEN).state in READY_STATES
+        # What KServe's clients of this protocol ask for, beside what TensorFlow Serving's do.
+        theirs = {"name": assignment.model, "ready": is_ready}
+        return msgspec.json.encode({"model_version_status": states, **theirs})
 
     def describe(self, call: Call, assignment: Assignment, signature: Signature | None) -> bytes:
         """Return the OpenAPI document of the version that a call was routed to."""

@@ -37,6 +37,7 @@ _ASSETS = {
     "schema.js": ("assets/schema.js", "text/javascript"),
 }
 _FOUND: Literal[302] = 302
+_OK = 200
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -126,7 +127,7 @@ class SchemaDocument(JsonRenderPlugin):
 
 
 def front_door(prefix: str) -> HTTPRouteHandler:
-    """Return the handler of ``/``: whoever opens the bare address with a browser is led on."""
+    """Return the handler of ``/``: a browser is led on, a client of v1 is told that we live."""
 
     @get(
         "/",
@@ -135,8 +136,10 @@ def front_door(prefix: str) -> HTTPRouteHandler:
         opt={"permission": Permission.READ},
         status_code=_FOUND,
     )
-    def front() -> Redirect:
-        return Redirect(f"{prefix}/schema", status_code=_FOUND)
+    def front(request: Request[Any, Any, Any]) -> Redirect | Response[dict[str, str]]:
+        if "text/html" in request.headers.get("accept", ""):
+            return Redirect(f"{prefix}/schema", status_code=_FOUND)
+        return Response({"status": "alive"}, status_code=_OK)
 
     return front
 

@@ -41,6 +41,19 @@ def conform_arrays(arrays: Mapping[str, NDArray[Any]], plan: Plan) -> Batch:
     return combined(list(arrays), list(arrays.values()))
 
 
+def conform_inputs(arrays: Mapping[str, NDArray[Any]], plan: Plan) -> Batch:
+    """Turn the inputs of a v2 request into a batch.
+
+    A model with one input takes one by any name: some clients number what they send.
+
+    Raises:
+        InputMismatch: Names, shapes or types do not fit.
+    """
+    if len(arrays) == len(plan.columns) == 1:
+        arrays = dict(zip([plan.columns[0].name], arrays.values(), strict=True))
+    return conform_arrays(arrays, plan)
+
+
 def conform_table(arrays: Mapping[str, NDArray[Any]], plan: Plan) -> Batch:
     """Turn the columns of a table into a batch, as the same rows in JSON become one.
 

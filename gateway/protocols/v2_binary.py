@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import UNSET, Struct, UnsetType
 from numpy.typing import NDArray
 
-from gateway.protocols.arrays import conform_arrays
+from gateway.protocols.arrays import conform_arrays, conform_inputs
 from gateway.protocols.caps import check_body, check_depth
 from gateway.protocols.datatypes import BYTES, datatype_of
 from gateway.protocols.elements import Kind
@@ -98,7 +98,7 @@ def decode(
     if not head.inputs:
         raise no_rows()
     arrays = _arrays(head.inputs, memoryview(body)[size:])
-    batch = conform_arrays(as_text(named(arrays), plan), plan)
+    batch = conform_inputs(as_text(named(arrays), plan), plan)
     return request_of(batch, head.id, head.parameters, head.outputs)
 
 

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.protocols.arrays import conform_arrays
+from gateway.protocols.arrays import conform_inputs
 from gateway.protocols.caps import MAX_ELEMENTS
 from gateway.protocols.datatypes import BYTES, datatype_element, datatype_of
 from gateway.protocols.elements import convert
@@ -64,7 +64,7 @@ def decode(body: bytes, content_type: str | None, signature: Signature | None) -
         raise no_rows()
     plan = plan_for(signature)
     arrays = _raw_arrays(request) if request.raw_input_contents else _typed_arrays(request)
-    batch = conform_arrays(as_text(named(arrays), plan), plan)
+    batch = conform_inputs(as_text(named(arrays), plan), plan)
     outputs = [Wanted(output.name, _params(output.parameters)) for output in request.outputs]
     made = request_of(batch, request.id or None, _params(request.parameters), outputs)
     return msgspec.structs.replace(made, is_raw=True) if request.raw_input_contents else made

@@ -15,7 +15,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from gateway.protocols.answers import plain_list
-from gateway.protocols.arrays import conform_arrays
+from gateway.protocols.arrays import conform_inputs
 from gateway.protocols.caps import check_body, check_depth
 from gateway.protocols.datatypes import BYTES, datatype_element, datatype_of
 from gateway.protocols.elements import EXACT_LIMIT, Element, Kind, convert
@@ -103,7 +103,7 @@ def decode(body: bytes, content_type: str | None, signature: Signature | None) -
     if not parsed.inputs:
         raise no_rows()
     arrays = [(tensor.name, array_of(tensor, are_floats=are_floats)) for tensor in parsed.inputs]
-    batch = conform_arrays(named(arrays), plan)
+    batch = conform_inputs(named(arrays), plan)
     return request_of(batch, parsed.id, parsed.parameters, parsed.outputs)
 
 

@@ -76,7 +76,7 @@ def test_server_and_models_say_what_they_are(told: dict[str, Any]) -> None:
     looked = told["looked"]
 
     assert (looked["live"], looked["ready"], looked["models"]) == (True, True, [True, False])
-    assert looked["server"] == ["binary_tensor_data", "model_repository"]
+    assert looked["server"] == ["binary_tensor_data", "model_repository", "generate"]
     assert looked["sum"] == {
         "name": "sum",
         "versions": ["1", "2"],
@@ -149,7 +149,7 @@ def test_server_and_models_say_what_they_are_over_grpc(told_by_grpc: dict[str, A
     looked = told_by_grpc["looked"]
 
     assert (looked["live"], looked["ready"], looked["models"]) == (True, True, [True, False])
-    assert looked["server"] == ["binary_tensor_data", "model_repository"]
+    assert looked["server"] == ["binary_tensor_data", "model_repository", "generate"]
     assert looked["inputs"] == [{"name": "input", "datatype": "FP64", "shape": ["-1", "3"]}]
     assert looked["versions"] == ["1", "2"]
     assert told_by_grpc["loaded"] == [["1", "READY"], ["2", "READY"]]

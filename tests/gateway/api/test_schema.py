@@ -95,11 +95,18 @@ def test_the_page_needs_nothing_but_this_server(client: TestClient[Any]) -> None
 def test_behind_a_proxy_the_page_asks_for_its_files_under_the_prefix() -> None:
     with TestClient(application("/mlops")) as client:
         page = client.get("/schema")
-        front = client.get("/", follow_redirects=False)
+        html = {"accept": "text/html,application/xhtml+xml;q=0.9"}
+        front = client.get("/", follow_redirects=False, headers=html)
 
     wanted = re.findall(r'(?:src|href)="(?!data:)([^"]+)"', page.text)
     assert {path.partition("/schema/assets/")[0] for path in wanted} == {"/mlops"}
     assert (front.status_code, front.headers["location"]) == (302, "/mlops/schema")
+
+
+def test_who_is_no_browser_is_told_that_the_server_lives(client: TestClient[Any]) -> None:
+    told = client.get("/", follow_redirects=False)
+
+    assert (told.status_code, told.json()) == (200, {"status": "alive"})
 
 
 def test_the_page_forbids_inline_scripts_and_has_none(client: TestClient[Any]) -> None:
