@@ -168,7 +168,7 @@ assignment_count = Bound(ASSIGNMENTS.labels)
 _fallback = Bound(FALLBACK.labels)
 _shed = Bound(SHED.labels)
 inflight = Bound(INFLIGHT.labels)
-_state = Bound(MODEL_STATE.labels, has_version=True)
+_state_names: dict[tuple[str, str], tuple[str, str]] = {}
 _load_failures = Bound(LOAD_FAILURES.labels)
 _load_duration = Bound(LOAD_DURATION.labels)
 _reloads = Bound(RELOADS.labels)
@@ -204,11 +204,16 @@ def observe_fallback(model: str, reason: str) -> None:
 
 def observe_state(model: str, version: str, before: str, after: str) -> None:
     """Move a version from one state to another; an empty text is the state of what is not there."""
+    key = (model, version)
+    # Kept until it is gone: what was added under a name is taken away under the same one.
+    shown = _state_names.get(key) or NAMES.version(model, version)
+    _state_names[key] = shown
     if before:
-        _state(model, version, before).dec()
+        MODEL_STATE.labels(*shown, before).dec()
     if after:
-        _state(model, version, after).inc()
+        MODEL_STATE.labels(*shown, after).inc()
     else:
+        del _state_names[key]
         NAMES.forget(model, version)
 
 

@@ -120,6 +120,7 @@ class OtelTracer:
         try:
             self._api = importlib.import_module("opentelemetry.trace")
             sdk = importlib.import_module("opentelemetry.sdk.trace")
+            contexts = importlib.import_module("opentelemetry.context")
             simple = importlib.import_module("opentelemetry.sdk.trace.export")
             sampling = importlib.import_module("opentelemetry.sdk.trace.sampling")
             resources = importlib.import_module("opentelemetry.sdk.resources")
@@ -148,6 +149,7 @@ class OtelTracer:
         provider.add_span_processor(simple.SimpleSpanProcessor(sender))
         self._provider = provider
         self._tracer = provider.get_tracer("stagedoor", version("stagedoor"))
+        self._nowhere = contexts.Context()
         self._ratio = settings.ratio
         self._secret = _or_none(secret)
         self._chance = random.Random()  # noqa: S311 - a sample, not a secret
@@ -189,7 +191,7 @@ class OtelTracer:
 
     def _context(self, parent: Parent | None) -> Any:
         if parent is None:
-            return importlib.import_module("opentelemetry.context").Context()
+            return self._nowhere
         context = self._api.SpanContext(
             trace_id=parent.trace_id,
             span_id=parent.span_id,

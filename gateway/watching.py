@@ -59,7 +59,7 @@ class Watcher:
     def __init__(self, tracer: Tracer | None = None, *, every_s: float = WATCH_EVERY_S) -> None:
         self.tracer = tracer
         self._every_s = every_s
-        self._elsewhere = Level("")
+        self._elsewhere = _Elsewhere()
 
     def probe(self, level: Level | None, scope: Scope, now_s: float) -> Probe | None:
         """Return the probe of a request if it is watched; for one request always the same.
@@ -111,7 +111,9 @@ class Watcher:
             PROBE.reset(token)
             self.finish(probe)
 
-    def _probe(self, level: Level, trace: Asking | None, now_s: float) -> Probe | None:
+    def _probe(
+        self, level: "Level | _Elsewhere", trace: Asking | None, now_s: float
+    ) -> Probe | None:
         if now_s >= level.watch_at_s:
             level.watch_at_s = now_s + self._every_s
         elif trace is None:
@@ -132,6 +134,12 @@ class Watcher:
             state[_TRACE] = _chosen(tracer, dict(scope["headers"]), method, attributes)
         asking: Asking | None = state[_TRACE]
         return asking
+
+
+class _Elsewhere:
+    """Whose turn it is among requests whose model is not known yet."""
+
+    watch_at_s = 0.0
 
 
 def note_ending(table: RouteTable, assignment: Assignment | None, ending: Ending) -> None:

@@ -249,7 +249,7 @@ class Runner(asyncio.Protocol):
         self._meter.add(max(1, sum(ask.batch.rows for ask in asks)))
         if (talk := asks[0].talk) is not None:
             talk.grant = partial(self._grant, self._call)
-            talk.stop = partial(self._say, messages.Stop(number))
+            talk.stop = partial(self._stop, self._call)
         if self._transport is not None:
             self._transport.writelines(pieces)
 
@@ -303,6 +303,12 @@ class Runner(asyncio.Protocol):
         call.watchdog.cancel()
         call.watchdog = self._watchdog(call.number)
         self._say(messages.Credit(call.number, pieces))
+
+    def _stop(self, call: Call) -> None:
+        """Want no more of a talk, and watch that it ends."""
+        call.watchdog.cancel()
+        call.watchdog = self._watchdog(call.number)
+        self._say(messages.Stop(call.number))
 
     def _say(self, message: messages.ToRunner) -> None:
         if self._transport is not None and self._death is None:

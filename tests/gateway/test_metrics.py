@@ -77,6 +77,21 @@ def test_a_version_is_in_one_state_at_a_time() -> None:
     assert 'stagedoor_model_state{model="pine",state="READY",version="1"} 1.0' in page
 
 
+def test_a_version_that_shares_a_series_is_counted_out_of_it_again() -> None:
+    """Also when a place of its own has become free meanwhile."""
+    versions = [str(number) for number in range(MAX_VERSIONS + 2)]
+    for version in versions:
+        observe_state("larch", version, "", "READY")
+    observe_state("larch", "0", "READY", "")
+
+    for version in versions[1:]:
+        observe_state("larch", version, "READY", "")
+
+    lines = [line for line in scrape().decode().splitlines() if 'model_state{model="larch"' in line]
+    assert len(lines) == MAX_VERSIONS + 1
+    assert {line.rpartition(" ")[2] for line in lines} == {"0.0"}
+
+
 def test_assignments_and_failed_loads_are_counted() -> None:
     observe_assignment("fir", "candidate", "hash")
     observe_load_failure("fir", "LOADING", "permanent")

@@ -202,3 +202,26 @@ def test_keys_are_shown_to_nobody() -> None:
     settings = load_settings({"webhooks.encryption_keys": key}).settings
 
     assert shown_value(settings, "webhooks.encryption_keys") == "***"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENDPOINT", "collector:4318"),
+        ("ENDPOINT", "grpc://collector"),
+        ("RATIO", "1.5"),
+        ("HEADERS", "hunter2"),
+    ],
+)
+def test_what_tracing_cannot_work_with_is_refused_at_start(name: str, value: str) -> None:
+    with pytest.raises(InvalidRequest, match=rf"tracing\.{name.lower()}") as refused:
+        load_settings({}, environ={f"STAGEDOOR_TRACING__{name}": value})
+
+    assert "hunter2" not in str(refused.value)
+
+
+def test_headers_for_the_collector_are_shown_to_nobody() -> None:
+    settings = load_settings({"tracing.headers": "authorization=Bearer abc"}).settings
+
+    assert settings.tracing.headers == ("authorization=Bearer abc",)
+    assert shown_value(settings, "tracing.headers") == "***"

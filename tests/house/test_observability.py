@@ -63,7 +63,7 @@ def problems(query: str) -> list[str]:
 def selectors_in(node: Any) -> Iterator[tuple[str, set[str]]]:
     """Yield each series that a query names, with the labels it is chosen by."""
     if isinstance(node, promql_parser.VectorSelector):
-        yield node.name, {matcher.name for matcher in node.matchers.matchers}
+        yield node.name or "", {matcher.name for matcher in node.matchers.matchers}
         return
     for part in ("expr", "lhs", "rhs", "vector_selector", "param"):
         child = getattr(node, part, None)

@@ -18,7 +18,8 @@ TEXT = Signature((ColumnSpec("string", "text"),))
 RENT = Signature(
     (ColumnSpec("double", "price"), ColumnSpec("string", "city"), ColumnSpec("long", "rooms"))
 )
-KSERVE = {
+Case = tuple[str, str | None, Signature, list[Any], bytes]
+KSERVE: dict[str, Case] = {
     "numbers": (
         JSON, None, MATRIX, [[[1.0, 2.0, 3.0]]],
         (b'{"id":"r1","model_name":"m","inputs":[{"name":"input","shape":[1,3],"datatype":"FP64",'
@@ -41,7 +42,7 @@ KSERVE = {
         b'"parameters":{"binary_data_size":11}}]}\x01\x00\x00\x00a\x02\x00\x00\x00\xc3\xbc'),
     ),
 }  # fmt: skip
-MLSERVER = {
+MLSERVER: dict[str, Case] = {
     "text that is numbered": (
         JSON, None, TEXT, [["a", "ü"]],
         (b'{"id":null,"parameters":{"content_type":"str","headers":null},"inputs":[{"name":'
@@ -61,7 +62,7 @@ MLSERVER = {
 
 @pytest.mark.parametrize("case", (KSERVE | MLSERVER).values(), ids=(KSERVE | MLSERVER))
 def test_what_other_clients_send_is_read(
-    case: tuple[str, str | None, Signature, list[Any], bytes],
+    case: Case,
 ) -> None:
     content_type, head_length, signature, expected, body = case
 

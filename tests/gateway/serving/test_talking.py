@@ -54,6 +54,7 @@ class Talker:
             if asked.get("odd"):
                 yield object()
         finally:
+            exec(asked.get("last", ""))
             if "log" in asked:
                 Path(asked["log"]).write_text(str(given), encoding="utf-8")
 
@@ -91,7 +92,8 @@ class Home:
         self.runner = self.run(self.stack.enter_async_context(talking(folder)))
 
     def run(self, story: Coroutine[Any, Any, T]) -> T:
-        return self.loop.run_until_complete(story)
+        told: T = self.loop.run_until_complete(story)
+        return told
 
     def close(self) -> None:
         self.run(self.stack.aclose())
@@ -236,6 +238,20 @@ def test_a_process_that_dies_or_hangs_in_a_talk_ends_it(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     run(story())
     assert ends == {"dies": [1, ModelFailed.code], "hangs": [1, DeadlineExceeded.code]}
+
+
+def test_a_model_that_hangs_when_it_is_stopped_is_killed(tmp_path: Path) -> None:
+    limits = RunnerLimits(load_timeout_s=30.0, predict_timeout_s=1.0, warm_calls=1)
+
+    async def story() -> None:
+        async with talking(tmp_path, limits=limits) as runner:
+            asked = document(CREDIT * 2, last="import time; time.sleep(99)")
+            talk = await runner.talk(asked, {}, is_stream=True)
+            talk.close()
+            with pytest.raises(ModelNotReady):
+                await runner.talk(document(1), {}, is_stream=True)
+
+    run(story())
 
 
 def test_a_model_that_does_not_talk_says_so(tmp_path: Path) -> None:
