@@ -298,10 +298,12 @@ class Predict:
         action = asked.call.action
         if action in ABOUT_SERVER:
             return self._questions.about_server(action, body)
+        if action is Action.OPENAPI:
+            return await self._questions.describe(asked.call, self._steady(asked))
         if action is not Action.LOAD:
-            return self._questions.about_model(asked.call, self._steady(asked), body)
+            return self._questions.about_model(action, self._steady(asked), body)
         self._questions.check_load(body)
-        return self._questions.about_model(asked.call, await self._assign(asked), body)
+        return self._questions.about_model(action, await self._assign(asked), body)
 
     async def _assign(self, asked: Asked) -> Assignment:
         """Route a request; wait for a version that is in no route and was asked for by name."""

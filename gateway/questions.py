@@ -1,8 +1,9 @@
 """The predict calls that carry no rows: health, metadata, and the model repository. Event loop.
 
-Called by ``predict.py``, which routes and loads; nothing here waits.
+Called by ``predict.py``, which routes and loads; nothing here waits, but for documents.
 """
 
+import asyncio
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Protocol
@@ -96,7 +97,7 @@ class Questions:
             case _:
                 return _encode(self._server_ready())
 
-    def about_model(self, call: Call, assignment: Assignment, body: bytes) -> bytes:
+    def about_model(self, action: Action, assignment: Assignment, body: bytes) -> bytes:
         """Answer a question about the version that a call was routed to.
 
         Raises:
@@ -104,7 +105,6 @@ class Questions:
             ResourceConflict: It was to be unloaded, and a route needs it.
             InvalidRequest: The body is not one of this call.
         """
-        action = call.action
         if action is Action.STATUS:
             return self._repository().status(assignment)
         if action is Action.UNLOAD:
@@ -116,12 +116,20 @@ class Questions:
                     return b""
                 case Action.READY:
                     return _encode(ModelReady(name=assignment.model, ready=True))
-                case Action.OPENAPI:
-                    return self._repository().describe(call, assignment, servable.signature)
                 case _:
                     versions = sorted(self._table().models[assignment.model].records)
                     metadata = model_metadata(assignment.model, versions, servable.signature)
                     return _encode(metadata)
+
+    async def describe(self, call: Call, assignment: Assignment) -> bytes:
+        """Return the OpenAPI document of a version; one of thousands of columns takes a while.
+
+        Raises:
+            ModelNotReady: It is not loaded here.
+        """
+        describe = self._repository().describe
+        with self._holdings.lease(assignment.key) as servable:
+            return await asyncio.to_thread(describe, call, assignment, servable.signature)
 
     def check_load(self, body: bytes) -> None:
         """Refuse a body of ``load`` that asks for more than to load.

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from gateway.asgi import Scope
 from gateway.probe import PROBE, Ending, Probe
+from gateway.protocols.call import pattern_of
 from gateway.routing.table import Assignment, RouteTable
 from gateway.tallies import Level
 from gateway.trace_context import Parent, read_parent
@@ -124,16 +125,10 @@ class Watcher:
         """Decide once for each request whether it is traced."""
         state = scope["state"]
         if _TRACE not in state:
-            method = scope["method"]
-            path = scope["raw_path"].decode("latin-1")
-            attributes = {
-                "http.request.method": method,
-                "url.path": path,
-                "url.scheme": scope.get("scheme", "http"),
-            }
-            state[_TRACE] = _chosen(tracer, dict(scope["headers"]), method, attributes)
-        asking: Asking | None = state[_TRACE]
-        return asking
+            asking = _chosen(tracer, dict(scope["headers"]), scope["method"], {})
+            state[_TRACE] = None if asking is None else _described(asking, scope)
+        found: Asking | None = state[_TRACE]
+        return found
 
 
 class _Elsewhere:
@@ -167,6 +162,19 @@ def note_ending(table: RouteTable, assignment: Assignment | None, ending: Ending
         epoch=assignment.epoch,
         is_split=is_split and bool(assignment.variant),
     )
+
+
+def _described(asking: Asking, scope: Scope) -> Asking:
+    """Add what the conventions for HTTP servers ask for; the name has no model in it."""
+    pattern = pattern_of(scope["raw_path"])
+    attributes = {
+        "http.request.method": scope["method"],
+        "http.route": pattern,
+        "url.path": scope["raw_path"].decode("latin-1"),
+        "url.scheme": scope.get("scheme", "http"),
+    }
+    name = f"{scope['method']} {pattern}".rstrip()
+    return msgspec.structs.replace(asking, name=name, attributes=attributes)
 
 
 def _chosen(

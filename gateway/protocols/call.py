@@ -274,10 +274,9 @@ def parse_call(method: str, raw_path: bytes) -> Call:
 
 def _parse(method: str, raw_path: bytes) -> Call:
     segments = raw_path.split(b"/")[1:]
-    matching = [route for route in PREDICT_ROUTES if _matches(route, segments)]
-    if not matching:
+    route = _find_route(segments)
+    if route is None:
         raise EndpointMissing(f"No predict route has the path {_shown(raw_path)}: see /schema.")
-    route = matching[0]
     if method not in route.methods:
         allowed = ", ".join(route.methods)
         raise MethodRefused(f"{route.pattern} does not answer to {method!r}: use {allowed}.")
@@ -286,6 +285,16 @@ def _parse(method: str, raw_path: bytes) -> Call:
 
 _parse_known = lru_cache(maxsize=_CACHED_CALLS)(_parse)
 """Paths repeat, so most calls are found and not parsed. Bounded in count and in size."""
+
+
+def pattern_of(raw_path: bytes) -> str:
+    """Return the pattern of the route that has a path; an empty text if there is none."""
+    route = _find_route(raw_path.split(b"/")[1:])
+    return "" if route is None else route.pattern
+
+
+def _find_route(segments: list[bytes]) -> PredictRoute | None:
+    return next((route for route in PREDICT_ROUTES if _matches(route, segments)), None)
 
 
 def _matches(route: PredictRoute, segments: list[bytes]) -> bool:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from gateway.protocols.media import OCTETS, TABULAR
 from gateway.protocols.model_schema import (
     Schema,
+    generate_schema,
     infer_answer_schema,
     infer_schema,
     predictions_schema,
@@ -18,7 +19,7 @@ from gateway.protocols.model_schema import (
     v1_schema,
 )
 from gateway.protocols.plan import plan_for
-from gateway.protocols.samples import Sample, infer_body, sample_of, scoring_bodies
+from gateway.protocols.samples import Sample, generate_body, infer_body, sample_of, scoring_bodies
 from registry.references import ByNumber, Live, Ref, format_ref
 from registry.signature import Signature
 
@@ -78,9 +79,8 @@ def _predict_paths(about: Described) -> dict[str, Any]:
     sample = sample_of(about.signature, about.serving_example)
     scoring = _scoring_examples(sample, about.signature)
     infer = None if sample is None else infer_body(sample)
-    v1: dict[str, Any] = {
-        name: scoring[name] for name in ("instances", "inputs") if name in scoring
-    }
+    generate = None if sample is None else generate_body(sample, plan_for(about.signature))
+    v1 = {name: body for name, body in scoring.items() if name in ("instances", "inputs")}
     return {
         f"/models/{model}{by_ref}/invocations": _operation(
             "MLflow scoring", ("Scored", _SCORING), _scoring_content(about.signature, scoring)
@@ -88,8 +88,12 @@ def _predict_paths(about: Described) -> dict[str, Any]:
         f"/v2/models/{model}{by_version}/infer": _operation(
             "Open Inference Protocol v2",
             ("Inferred", _INFERENCE),
-            {_JSON: _content(infer_schema(about.signature), {"infer": infer} if infer else {})}
-            | {OCTETS: {}},
+            {_JSON: _content(infer_schema(about.signature), _whole("infer", infer)), OCTETS: {}},
+        ),
+        f"/v2/models/{model}{by_version}/generate": _operation(
+            "the generate extension of v2",
+            ("Generated", _INFERENCE),
+            {_JSON: _content(generate_schema(about.signature), _whole("generate", generate))},
         ),
         f"/v1/models/{model}{by_version}:predict": _operation(
             "TensorFlow Serving's REST",
@@ -133,7 +137,8 @@ def _scoring_examples(sample: Sample | None, signature: Signature | None) -> dic
         return {}
     plan = plan_for(signature)
     is_table = bool(plan.columns) or (not plan.tensors and bool(sample.names))
-    return scoring_bodies(sample, is_table=is_table)
+    rows = scoring_bodies(sample, is_table=is_table)
+    return {name: {name: given} for name, given in rows.items()}
 
 
 def _scoring_content(signature: Signature | None, examples: dict[str, Any]) -> dict[str, Any]:
@@ -141,12 +146,14 @@ def _scoring_content(signature: Signature | None, examples: dict[str, Any]) -> d
     return json | {media_type: {} for media_type in TABULAR}
 
 
-def _content(schema: Schema, rows: dict[str, Any]) -> dict[str, Any]:
-    """Return a body's schema and examples: rows by the name of their format, or whole bodies."""
-    bodies = {
-        name: {"value": given if name == "infer" else {name: given}} for name, given in rows.items()
-    }
-    return {"schema": schema, "examples": bodies} if bodies else {"schema": schema}
+def _content(schema: Schema, bodies: dict[str, Any]) -> dict[str, Any]:
+    """Return a body's schema, and examples by name."""
+    examples = {name: {"value": body} for name, body in bodies.items()}
+    return {"schema": schema, "examples": examples} if examples else {"schema": schema}
+
+
+def _whole(name: str, body: dict[str, Any] | None) -> dict[str, Any]:
+    return {} if body is None else {name: body}
 
 
 def _operation(protocol: str, shapes: tuple[str, str], content: dict[str, Any]) -> dict[str, Any]:
@@ -210,6 +217,11 @@ def _components(signature: Signature | None) -> dict[str, Any]:
         "schemas": {
             "Scored": {"type": "object", **by_rows},
             "Inferred": infer_answer_schema(signature),
+            "Generated": {
+                "type": "object",
+                "required": ["model_name", "model_version"],
+                "properties": {"model_name": text, "model_version": text},
+            },
             "Predicted": {"type": "object", "oneOf": [by_rows, by_columns]},
             f"{_SCORING}Refusal": _all_required(scoring_refusal),
             f"{_INFERENCE}Refusal": _all_required(v2_refusal),

@@ -83,6 +83,20 @@ def infer_schema(signature: Signature | None) -> Schema:
     }
 
 
+def generate_schema(signature: Signature | None) -> Schema:
+    """Return the schema of a body of the generate extension: one row, and parameters."""
+    plan = plan_for(signature)
+    values = {column.name: value_schema(column.element) for column in plan.columns}
+    for tensor in plan.tensors:
+        values[tensor.name] = _nested(value_schema(tensor.element), tensor.shape[1:])
+    optional = {column.name for column in plan.columns if not column.is_required}
+    return {
+        "type": "object",
+        "properties": {**values, "id": {"type": "string"}, "parameters": {"type": "object"}},
+        "required": [name for name in values if name not in optional],
+    }
+
+
 def predictions_schema(signature: Signature | None) -> Schema:
     """Return the schema of an answer's predictions: one for each row, or by output's name."""
     outputs = () if signature is None else signature.outputs

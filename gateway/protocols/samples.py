@@ -90,6 +90,14 @@ def infer_body(sample: Sample) -> dict[str, Any] | None:
     return {"inputs": tensors}
 
 
+def generate_body(sample: Sample, plan: Plan) -> dict[str, Any] | None:
+    """Return a body of the generate extension: one row; ``None`` where inputs have no names."""
+    names = sample.names or tuple(tensor.name for tensor in plan.tensors)
+    if len(names) != len(sample.arrays):
+        return None
+    return {name: _plain(array)[0] for name, array in zip(names, sample.arrays, strict=True)}
+
+
 def _from_example(serving_example: bytes | None, signature: Signature | None) -> Batch | None:
     if serving_example is None:
         return None

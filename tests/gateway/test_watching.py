@@ -137,6 +137,18 @@ def test_an_ending_says_whether_the_variant_was_chosen() -> None:
     assert {(ending.version, ending.epoch) for ending in endings if ending} == {("2", 4)}
 
 
+def test_a_span_is_named_by_its_route_and_not_by_its_model() -> None:
+    watcher = Watcher(Notes(is_chosen=True))
+
+    known = watcher.probe(Level("m"), scope(), 1.0)
+    unknown = watcher.probe(Level("m"), scope() | {"raw_path": b"/models/a/b/c/d"}, 1.0)
+
+    assert known is not None
+    assert unknown is not None
+    assert (known.trace.name, unknown.trace.name) == ("POST /models/{model}/invocations", "POST")
+    assert known.trace.attributes["http.route"] == "/models/{model}/invocations"
+
+
 def test_a_call_over_grpc_is_traced_by_its_metadata() -> None:
     notes = Notes()
     watcher = Watcher(notes)

@@ -100,7 +100,7 @@ def test_every_example_of_a_models_document_is_answered(served: Server, target: 
     assert reply.status == 200, reply.body
     OpenAPIV31SpecValidator(reply.json()).validate()
     asked = [(path, body) for path, body in examples(reply.json())]
-    assert len(asked) == 7
+    assert len(asked) == 8
     assert {served.post(path, body).status for path, body in asked} == {200}
 
 
@@ -138,6 +138,7 @@ def test_a_traced_request_goes_on_in_the_callers_trace(
     assert names == ["decode", "queue", "predict", "encode"]
     attributes = told(root.attributes)
     assert attributes["stagedoor.request_id"] == reply.headers["stagedoor-request-id"]
+    assert root.name == "POST /models/{model}/invocations"
     assert (attributes["url.path"], attributes["http.response.status_code"]) == (PATH, 200)
     assert (attributes["stagedoor.model"], attributes["stagedoor.version"]) == ("Boxes", "1")
 
