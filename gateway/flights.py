@@ -82,21 +82,25 @@ class Ticket:
             return False
         if desk.watcher is not None and started_s >= line.level.watch_at_s:
             return False
-        way = line.keyed if self._has_key else line.unkeyed
         try:
-            lease = desk.lease(way.assignment.key)
-            with lease as servable:
-                if type(servable) is not EngineServable:
-                    return False
-                request = line.wire.decode(body, self._content_type, servable.signature)
-                if request.routing_key or not is_plain(request):
-                    return False
-                waiter = Passenger(line, way, request, (flight, desk.ids.take(), lease, started_s))
-                if not servable.ask(request.batch, request.params, waiter):
-                    return False
-                waiter.take_off()
+            return self._embark(line, body, flight, started_s)
         except StagedoorError:
             return False  # the usual way refuses it
+
+    def _embark(self, line: Line, body: bytes, flight: Flight, started_s: float) -> bool:
+        desk = self._desk
+        way = line.keyed if self._has_key else line.unkeyed
+        lease = desk.lease(way.assignment.key)
+        with lease as servable:
+            if type(servable) is not EngineServable:
+                return False
+            request = line.wire.decode(body, self._content_type, servable.signature)
+            if request.routing_key or not is_plain(request):
+                return False
+            waiter = Passenger(line, way, request, (flight, desk.ids.take(), lease, started_s))
+            if not servable.ask(request.batch, request.params, waiter):
+                return False
+            waiter.take_off()
         return True
 
 
