@@ -12,7 +12,8 @@ from sqlalchemy import Connection, FromClause, Row, Select, func, or_, select, t
 from tracking.limits import MOST_POINTS, check_max_results, check_run_ids
 from tracking.page_tokens import place_of, token_for
 from tracking.schema import metrics
-from tracking.sql_runs import row_of, to_metric
+from tracking.sql_run_contents import to_metric
+from tracking.sql_runs import row_of
 from tracking.wire import Metric, MetricPage
 
 MOST_SAMPLED = 2_500

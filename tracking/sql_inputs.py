@@ -1,18 +1,20 @@
 """What runs read and made, from SQL: datasets and logged models, for many runs at once.
 
-Called by ``tracking.sql_runs`` and ``sql_store``, inside their snapshot or transaction.
+Called by ``tracking.sql_run_contents`` and ``sql_store``, inside their snapshot or transaction.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import CompoundSelect, Connection, Row, select, union
 
 from tracking.chunks import chunks
 from tracking.errors import InvalidRequest
 from tracking.schema import datasets, run_datasets, run_model_inputs, run_outputs
 from tracking.sql_experiments import find_number
+from tracking.sql_lists import is_among, listed
 from tracking.wire import (
     Dataset,
     DatasetInput,
@@ -27,6 +29,12 @@ from tracking.wire import (
 CONTEXT_TAG = "mlflow.data.context"
 _MOST_EXPERIMENTS = 20
 _MOST_SUMMARIES = 1_000
+
+
+def find_linked(connection: Connection, run_ids: Sequence[str]) -> list[str]:
+    """Return which of these runs read or made anything: most did not, and need no more asking."""
+    statement = _linked(connection.dialect.name)
+    return list(connection.execute(statement, listed(connection, run_ids)).scalars())
 
 
 def read_inputs(connection: Connection, run_ids: Sequence[str]) -> dict[str, RunInputs]:
@@ -79,6 +87,16 @@ def summarize_datasets(
         )
         for row in connection.execute(statement)
     ]
+
+
+@cache
+def _linked(dialect: str) -> CompoundSelect[Any]:
+    return union(
+        *(
+            select(table.c.run_id).where(is_among(dialect, table.c.run_id))
+            for table in (run_datasets, run_model_inputs, run_outputs)
+        )
+    )
 
 
 def _checked(experiment_ids: Sequence[str]) -> Sequence[str]:

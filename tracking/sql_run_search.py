@@ -13,7 +13,7 @@ from tracking.page_tokens import place_of, token_for
 from tracking.schema import datasets, latest_metrics, params, run_datasets, runs, tags
 from tracking.sql_comparing import compare_entry, compare_metric, compare_number, compare_text
 from tracking.sql_experiments import find_number, parse_view
-from tracking.sql_runs import to_runs
+from tracking.sql_run_contents import to_runs
 from tracking.wire import RunPage, SearchRuns, ViewType
 
 _ATTRIBUTE = {None, "attribute", "attributes", "attr", "run"}

@@ -3,51 +3,24 @@
 Called by ``tracking.sql_store`` as pieces of work, on the writer's thread or the caller's.
 """
 
-from collections.abc import Sequence
-from functools import cache
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
-from sqlalchemy import Connection, Row, Select, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from tracking.artifact_location import run_location
-from tracking.chunks import chunks
 from tracking.errors import InvalidRequest, ResourceMissing
 from tracking.limits import check_key, check_run_id, check_text, check_time, cut_tag
-from tracking.schema import experiments, latest_metrics, params, runs, tags
+from tracking.schema import experiments, runs, tags
 from tracking.sql_experiments import require_active as require_active_experiment
-from tracking.sql_inputs import read_inputs, read_outputs
+from tracking.sql_run_contents import to_info, to_runs
 from tracking.sql_texts import put_texts
-from tracking.wire import (
-    CreateRun,
-    Metric,
-    Param,
-    Run,
-    RunData,
-    RunInfo,
-    RunStatus,
-    Tag,
-    UpdateRun,
-)
-
-T = TypeVar("T", Param, Tag)
+from tracking.wire import CreateRun, Run, RunData, RunInfo, RunStatus, Tag, UpdateRun
 
 NAME_TAG = "mlflow.runName"
 
 # Built once: that takes longer than running them.
 _INSERT = insert(runs)
 _ONE = select(runs).where(runs.c.run_id == bindparam("run_id"))
-_LATEST = (
-    select(
-        latest_metrics.c.run_id,
-        latest_metrics.c.key,
-        latest_metrics.c.value,
-        latest_metrics.c.is_nan,
-        latest_metrics.c.timestamp,
-        latest_metrics.c.step,
-    )
-    .where(latest_metrics.c.run_id.in_(bindparam("run_ids", expanding=True)))
-    .order_by(latest_metrics.c.key)
-)
 _STATE = (
     select(runs.c.experiment_id, runs.c.is_deleted, experiments.c.is_deleted.label("is_in_deleted"))
     .join(experiments, experiments.c.experiment_id == runs.c.experiment_id)
@@ -121,7 +94,7 @@ def change(connection: Connection, request: UpdateRun) -> RunInfo:
     if request.run_name:
         rename(connection, run_id, request.run_name)
         put_texts(connection, tags, run_id, {NAME_TAG: cut_tag(request.run_name)})
-    return _to_info(row_of(connection, run_id))
+    return to_info(row_of(connection, run_id))
 
 
 def rename(connection: Connection, run_id: str, name: str) -> None:
@@ -174,81 +147,6 @@ def require_active(connection: Connection, run_id: str) -> None:
         )
     if row.is_in_deleted:
         require_active_experiment(connection, str(row.experiment_id))
-
-
-def to_runs(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
-    """Return the runs of these rows, with what they logged, in order."""
-    ids = [row.run_id for row in rows]
-    metrics_by_run = _latest_by_run(connection, ids)
-    params_by_run = _texts_by_run(connection, params, ids, Param)
-    tags_by_run = _texts_by_run(connection, tags, ids, Tag)
-    read, made = read_inputs(connection, ids), read_outputs(connection, ids)
-    return [
-        Run(
-            info=_to_info(row),
-            data=RunData(
-                metrics=metrics_by_run.get(row.run_id, []),
-                params=params_by_run.get(row.run_id, []),
-                tags=tags_by_run.get(row.run_id, []),
-            ),
-            inputs=read.get(row.run_id),
-            outputs=made.get(row.run_id),
-        )
-        for row in rows
-    ]
-
-
-def to_metric(row: Row[Any]) -> Metric:
-    """Return the point of a row; NaN becomes text, because JSON has no token for it."""
-    return Metric(
-        key=row.key,
-        value="NaN" if row.is_nan else row.value,
-        timestamp=row.timestamp,
-        step=row.step,
-    )
-
-
-def _latest_by_run(connection: Connection, run_ids: Sequence[str]) -> dict[str, list[Metric]]:
-    entries: dict[str, list[Metric]] = {}
-    for chunk in chunks(run_ids):
-        rows = connection.execute(_LATEST, {"run_ids": chunk}).all()
-        for run_id, key, value, is_nan, timestamp, step in rows:
-            point = Metric(
-                key=key, value="NaN" if is_nan else value, timestamp=timestamp, step=step
-            )
-            entries.setdefault(run_id, []).append(point)
-    return entries
-
-
-def _texts_by_run(
-    connection: Connection, table: Table, run_ids: Sequence[str], kind: type[T]
-) -> dict[str, list[T]]:
-    entries: dict[str, list[T]] = {}
-    for chunk in chunks(run_ids):
-        for run_id, key, value in connection.execute(_texts(table), {"run_ids": chunk}).all():
-            entries.setdefault(run_id, []).append(kind(key=key, value=value))
-    return entries
-
-
-@cache
-def _texts(table: Table) -> Select[Any]:
-    of = table.c.run_id.in_(bindparam("run_ids", expanding=True))
-    return select(table.c.run_id, table.c.key, table.c.value).where(of).order_by(table.c.key)
-
-
-def _to_info(row: Row[Any]) -> RunInfo:
-    return RunInfo(
-        run_id=row.run_id,
-        run_uuid=row.run_id,
-        experiment_id=str(row.experiment_id),
-        run_name=row.run_name,
-        user_id=row.user_id,
-        status=row.status,
-        start_time=row.start_time,
-        end_time=row.end_time,
-        artifact_uri=row.artifact_uri,
-        lifecycle_stage="deleted" if row.is_deleted else "active",
-    )
 
 
 def _new_values(info: RunInfo) -> dict[str, Any]:
