@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -31,6 +32,9 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+LONGEST_INDEXED = 200
+"""Params and tags up to so many characters are found by an index."""
 
 # SQLite counts rows only in a column that is exactly INTEGER.
 RowNumber = BigInteger().with_variant(Integer(), "sqlite")
@@ -96,6 +100,13 @@ tags = Table(
     Column("value", Text, nullable=False),
     sqlite_with_rowid=False,
 )
+
+# What is searched by value; longer texts would not fit into an index of PostgreSQL.
+for table in (params, tags):
+    is_short = text(f"length(value) <= {LONGEST_INDEXED}")
+    is_long = text(f"length(value) > {LONGEST_INDEXED}")
+    Index(None, table.c.key, table.c.value, sqlite_where=is_short, postgresql_where=is_short)
+    Index(f"ix_{table.name}_long", table.c.key, sqlite_where=is_long, postgresql_where=is_long)
 
 # The whole point is the key: logging it twice keeps one, and the key's order is the history's.
 metrics = Table(

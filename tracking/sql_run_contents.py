@@ -20,7 +20,7 @@ T = TypeVar("T", Param, Tag)
 
 def to_runs(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
     """Return the runs of these rows, with what they logged, in order."""
-    ids = [row.run_id for row in rows]
+    ids = [row[0] for row in rows]
     metrics_by_run = _latest(connection, ids)
     params_by_run = _texts(connection, params, ids, Param)
     tags_by_run = _texts(connection, tags, ids, Tag)
@@ -30,30 +30,31 @@ def to_runs(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
         Run(
             info=to_info(row),
             data=RunData(
-                metrics=metrics_by_run[row.run_id],
-                params=params_by_run[row.run_id],
-                tags=tags_by_run[row.run_id],
+                metrics=metrics_by_run[run_id],
+                params=params_by_run[run_id],
+                tags=tags_by_run[run_id],
             ),
-            inputs=read.get(row.run_id),
-            outputs=made.get(row.run_id),
+            inputs=read.get(run_id),
+            outputs=made.get(run_id),
         )
-        for row in rows
+        for run_id, row in zip(ids, rows, strict=True)
     ]
 
 
-def to_info(row: Row[Any]) -> RunInfo:
-    """Return what identifies the run of a row."""
+def to_info(row: Sequence[Any]) -> RunInfo:
+    """Return what identifies the run of a row of the whole table."""
+    run_id, experiment_id, name, user_id, status, start, end, uri, is_deleted, *_ = row
     return RunInfo(
-        run_id=row.run_id,
-        run_uuid=row.run_id,
-        experiment_id=str(row.experiment_id),
-        run_name=row.run_name,
-        user_id=row.user_id,
-        status=row.status,
-        start_time=row.start_time,
-        end_time=row.end_time,
-        artifact_uri=row.artifact_uri,
-        lifecycle_stage="deleted" if row.is_deleted else "active",
+        run_id=run_id,
+        run_uuid=run_id,
+        experiment_id=str(experiment_id),
+        run_name=name,
+        user_id=user_id,
+        status=status,
+        start_time=start,
+        end_time=end,
+        artifact_uri=uri,
+        lifecycle_stage="deleted" if is_deleted else "active",
     )
 
 

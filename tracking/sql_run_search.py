@@ -1,34 +1,44 @@
-"""Searching runs in SQL. Called by ``tracking.sql_store`` inside a snapshot."""
+"""Searching runs in SQL. Called by ``tracking.sql_store`` inside a snapshot.
+
+``search_plans`` says where to begin. Next hops: ``sql_run_counts`` for what it has to know,
+``sql_run_statements`` for the statement, ``sql_run_contents`` for what the runs of a page hold.
+"""
 
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, assert_never
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, exists, false, select
+from msgspec import Struct
+from sqlalchemy import Connection, Row, Select
 
-from tracking.errors import InvalidRequest
-from tracking.filter import Comparison, Order, parse_filter, parse_order
+from tracking.filter import Order, parse_filter, parse_order
 from tracking.limits import MOST_RUNS, check_max_results
 from tracking.page_tokens import place_of, token_for
-from tracking.schema import datasets, latest_metrics, params, run_datasets, runs, tags
-from tracking.sql_comparing import compare_entry, compare_metric, compare_number, compare_text
+from tracking.schema import latest_metrics, runs
+from tracking.search_plans import Beginning, Plan, plan
 from tracking.sql_experiments import find_number, parse_view
+from tracking.sql_run_conditions import Wanted, attribute, compare, has_index, table_of
 from tracking.sql_run_contents import to_runs
-from tracking.wire import RunPage, SearchRuns, ViewType
+from tracking.sql_run_counts import count, has_long
+from tracking.sql_run_statements import MOST, OFFSET, REACH, by_clause, by_entries, by_runs
+from tracking.wire import RunPage, SearchRuns
 
-_ATTRIBUTE = {None, "attribute", "attributes", "attr", "run"}
-_METRIC = {"metric", "metrics"}
-_PARAM = {"param", "params", "parameter", "parameters"}
-_TAG = {"tag", "tags"}
-_DATASET = {"dataset", "datasets"}
-_TEXTS = {"run_id", "run_name", "status", "user_id", "artifact_uri"}
-_NUMBERS = {"start_time", "end_time"}
-_DATASET_COLUMNS: dict[str, ColumnElement[Any]] = {
-    "name": datasets.c.name,
-    "digest": datasets.c.digest,
-    "context": run_datasets.c.context,
-}
-_OTHER_NAMES = {"created": "start_time", "run name": "run_name", "Run name": "run_name"}
+_MOST_KEPT = 64
+_LIFECYCLES = {"ACTIVE_ONLY": (False,), "DELETED_ONLY": (True,), "ALL": (False, True)}
+
+Rows = Sequence[Row[Any]]
+
+
+class _Part(Struct, frozen=True):
+    """A part of what is found: so many are passed over, so many are returned at the most."""
+
+    offset: int
+    most: int
+
+    def of(self, connection: Connection, statement: Select[Any]) -> Rows:
+        bound = {OFFSET: self.offset, MOST: self.most, REACH: self.offset + self.most}
+        return connection.execute(statement, bound).all()
 
 
 def search(connection: Connection, request: SearchRuns) -> RunPage:
@@ -40,115 +50,79 @@ def search(connection: Connection, request: SearchRuns) -> RunPage:
     size = check_max_results(request.max_results, MOST_RUNS)
     query = msgspec.json.encode(msgspec.structs.replace(request, page_token=None, max_results=1))
     offset = int(place_of(request.page_token, query=query)[0]) if request.page_token else 0
-    orders = [parse_order(text) for text in request.order_by]
-    rows = _measured_first(connection, request, orders, offset=offset, most=size + 1)
-    if len(rows) <= size:
-        statement = _ordered(_filtered(request, runs.c.experiment_id), orders)
-        rows = connection.execute(statement.limit(size + 1).offset(offset)).all()
+    wanted = _wanted(
+        request.filter or "",
+        tuple(request.order_by),
+        tuple(request.experiment_ids),
+        request.run_view_type,
+    )
+    rows = _find(connection, wanted, _Part(offset, size + 1)) if wanted.experiments else []
     token = token_for([offset + size], query=query) if len(rows) > size else None
     return RunPage(runs=to_runs(connection, rows[:size]), next_page_token=token)
 
 
-def _measured_first(
-    connection: Connection, request: SearchRuns, orders: list[Order], *, offset: int, most: int
-) -> Sequence[Row[Any]]:
-    """Return the rows of a page if its order begins with a metric that enough runs have, else few.
-
-    Runs without the metric come last in any order, so that a full page of those that have it is the
-    page. An index gives them in order, one by one, however many there are; the sum keeps SQLite
-    from going through all runs of the experiment instead.
-    """
-    if not orders or orders[0].entity not in _METRIC:
-        return []
-    table, order = latest_metrics.alias(), orders[0]
-    has = and_(table.c.run_id == runs.c.run_id, table.c.key == order.key, ~table.c.is_nan)
-    statement = _filtered(request, runs.c.experiment_id + 0).join(table, has)
-    statement = statement.order_by(
-        table.c.value.asc() if order.is_ascending else table.c.value.desc()
+@lru_cache(_MOST_KEPT)
+def _wanted(
+    filter_text: str, order_by: tuple[str, ...], experiment_ids: tuple[str, ...], view: str
+) -> Wanted:
+    """Parse what is asked for, and check that there are such things."""
+    numbers = [find_number(experiment_id) for experiment_id in experiment_ids]
+    wanted = Wanted(
+        clauses=tuple(parse_filter(filter_text)),
+        orders=tuple(parse_order(text) for text in order_by),
+        experiments=tuple(number for number in dict.fromkeys(numbers) if number is not None),
+        lifecycles=_LIFECYCLES[parse_view(view)],
     )
-    return connection.execute(_ordered(statement, orders[1:]).limit(most).offset(offset)).all()
+    for clause in wanted.clauses:
+        compare(clause, runs.c.run_id)
+    for order in wanted.orders:
+        if table_of(order.entity) is None:
+            attribute(order.entity, order.key)
+    return wanted
 
 
-def _filtered(request: SearchRuns, experiment_id: ColumnElement[int]) -> Select[Any]:
-    numbers = [find_number(experiment_id) for experiment_id in request.experiment_ids]
-    conditions = [_condition(clause) for clause in parse_filter(request.filter)]
-    return select(runs).where(
-        experiment_id.in_([number for number in numbers if number is not None]),
-        *_in_view(parse_view(request.run_view_type)),
-        *conditions,
-    )
+def _find(connection: Connection, wanted: Wanted, part: _Part) -> Rows:
+    indexed = [clause for clause in wanted.clauses if has_index(clause)]
+    order = _order_of_index(connection, wanted.orders)
+    counted = count(connection, indexed, wanted)
+    chosen = Plan(order or Beginning.RUNS)
+    if counted is not None:
+        chosen = plan(counted, wanted=part.offset + part.most, order=order)
+    match chosen.beginning:
+        case Beginning.CLAUSE:
+            return part.of(connection, by_clause(wanted, indexed[chosen.clause]))
+        case Beginning.ENTRIES:
+            return _one_after_the_other(connection, wanted, part)
+        case Beginning.RUNS:
+            is_by_start = order is Beginning.RUNS
+            return part.of(connection, by_runs(wanted, is_by_start=is_by_start))
+        case never:
+            assert_never(never)
 
 
-def _in_view(view: ViewType) -> list[ColumnElement[bool]]:
-    if view == "ALL":
-        return []
-    return [runs.c.is_deleted if view == "DELETED_ONLY" else ~runs.c.is_deleted]
+def _one_after_the_other(connection: Connection, wanted: Wanted, part: _Part) -> Rows:
+    """Return a part of what several statements find, those of the first one first."""
+    found: list[Row[Any]] = []
+    for statement, counting in by_entries(wanted):
+        rows = part.of(connection, statement)
+        found += rows
+        if len(rows) == part.most:
+            break
+        passed = part.offset
+        if passed and not rows:
+            passed = connection.execute(counting).scalar_one()
+        part = _Part(part.offset - min(passed, part.offset), part.most - len(rows))
+    return found
 
 
-def _condition(clause: Comparison) -> ColumnElement[bool]:
-    if clause.entity in _METRIC:
-        return compare_metric(latest_metrics, latest_metrics.c.run_id == runs.c.run_id, clause)
-    if clause.entity in _PARAM:
-        return compare_entry(params, params.c.run_id == runs.c.run_id, clause)
-    if clause.entity in _TAG:
-        return compare_entry(tags, tags.c.run_id == runs.c.run_id, clause)
-    if clause.entity in _DATASET:
-        return _read_dataset(clause)
-    column = _attribute(clause.entity, clause.key)
-    is_number = column.name in _NUMBERS
-    return (compare_number if is_number else compare_text)(column, clause)
-
-
-def _read_dataset(clause: Comparison) -> ColumnElement[bool]:
-    """Return the condition that a run read a dataset whose name, digest or context compares."""
-    if clause.key not in _DATASET_COLUMNS:
-        raise _unknown(clause.entity, clause.key)
-    column = _DATASET_COLUMNS[clause.key]
-    entry = exists().where(
-        run_datasets.c.run_id == runs.c.run_id, run_datasets.c.dataset_id == datasets.c.dataset_id
-    )
-    return entry.where(compare_text(column, clause))
-
-
-def _ordered(statement: Select[Any], orders: list[Order]) -> Select[Any]:
-    for order in orders:
-        statement = _ordered_by(statement, order)
-    return statement.order_by(runs.c.start_time.desc(), runs.c.run_id)
-
-
-def _ordered_by(statement: Select[Any], order: Order) -> Select[Any]:
-    """Add one order: missing values last in both directions, NaN just before them."""
-    if order.entity in _ATTRIBUTE:
-        value: ColumnElement[Any] = _attribute(order.entity, order.key)
-        is_nan: ColumnElement[bool] = false()
-    else:
-        table = _table(order).alias()
-        key = and_(table.c.run_id == runs.c.run_id, table.c.key == order.key)
-        statement = statement.outerjoin(table, key)
-        value = table.c.value
-        is_nan = table.c.is_nan if order.entity in _METRIC else false()
-    rank = case((value.is_(None), 2), (is_nan, 1), else_=0)
-    return statement.order_by(rank, value.asc() if order.is_ascending else value.desc())
-
-
-def _table(order: Order) -> Any:
-    for entities, table in ((_METRIC, latest_metrics), (_PARAM, params), (_TAG, tags)):
-        if order.entity in entities:
-            return table
-    raise _unknown(order.entity, order.key)
-
-
-def _attribute(entity: str | None, key: str) -> Any:
-    name = _OTHER_NAMES.get(key, key)
-    if entity in _ATTRIBUTE and name in _TEXTS | _NUMBERS:
-        return runs.c[name]
-    raise _unknown(entity, key)
-
-
-def _unknown(entity: str | None, key: str) -> InvalidRequest:
-    attributes = ", ".join(sorted(_TEXTS | _NUMBERS))
-    return InvalidRequest(
-        f"Invalid filter or order: runs have no {entity or 'attribute'} {key!r}."
-        " Use metrics.<key>, params.<key>, tags.<key>, in a filter datasets.name, .digest or"
-        f" .context, or one of {attributes}."
-    )
+def _order_of_index(connection: Connection, orders: Sequence[Order]) -> Beginning | None:
+    """Tell which index has runs in this order, if one has."""
+    if not orders:
+        return Beginning.RUNS
+    table = table_of(orders[0].entity)
+    if table is None:
+        is_start = attribute(orders[0].entity, orders[0].key) is runs.c.start_time
+        return Beginning.RUNS if is_start else None
+    if table is not latest_metrics and has_long(connection, table, orders[0].key):
+        return None
+    return Beginning.ENTRIES

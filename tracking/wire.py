@@ -21,7 +21,7 @@ class Nothing(Message, frozen=True):
     """The answer ``{}`` of a write."""
 
 
-class Tag(Message, frozen=True):
+class Tag(Message, frozen=True, gc=False):
     """A key with a text value, on an experiment, run, model or version."""
 
     key: str
@@ -40,7 +40,7 @@ class Experiment(Message, frozen=True):
     tags: list[Tag] = []
 
 
-class Metric(Message, frozen=True):
+class Metric(Message, frozen=True, gc=False):
     """One point of a metric.
 
     ``value`` is a number, or the text ``NaN``: JSON has no token for it. Infinities are clamped to
@@ -57,14 +57,14 @@ class Metric(Message, frozen=True):
     dataset_digest: str | None = None
 
 
-class Param(Message, frozen=True):
+class Param(Message, frozen=True, gc=False):
     """One input of a training execution; written once."""
 
     key: str
     value: str = ""
 
 
-class RunInfo(Message, frozen=True):
+class RunInfo(Message, frozen=True, gc=False):
     """What identifies a run and says how it stands."""
 
     run_id: str

@@ -9,7 +9,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0006');
+INSERT INTO "alembic_version" VALUES('0007');
 CREATE TABLE change (
 	seq BIGINT NOT NULL, 
 	kind VARCHAR(40) NOT NULL, 
@@ -372,4 +372,8 @@ CREATE INDEX ix_run_datasets_dataset_id ON run_datasets (dataset_id);
 CREATE INDEX ix_latest_metrics_key_is_nan_value ON latest_metrics ("key", is_nan, value);
 CREATE INDEX webhook_by_creation ON webhook (created_at, id);
 CREATE INDEX delivery_by_model ON delivery (webhook, model, seq);
+CREATE INDEX ix_params_key_value ON params ("key", value) WHERE length(value) <= 200;
+CREATE INDEX ix_params_long ON params ("key") WHERE length(value) > 200;
+CREATE INDEX ix_tags_key_value ON tags ("key", value) WHERE length(value) <= 200;
+CREATE INDEX ix_tags_long ON tags ("key") WHERE length(value) > 200;
 DELETE FROM "sqlite_sequence";
