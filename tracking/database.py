@@ -73,8 +73,12 @@ def open_database(uri: str, *, create: bool = True) -> Database:
     return open_postgres(url, create=create)
 
 
-def upgrade(uri: str) -> None:
+def upgrade(uri: str, tell: Callable[[str], None] = lambda _: None) -> None:
     """Bring a database to the schema this program needs, from an older one or from none.
+
+    Args:
+        uri: As ``open_database`` takes it.
+        tell: Called with a sentence now and then while it takes long.
 
     Raises:
         InvalidRequest: No database of ours has such a URI.
@@ -84,10 +88,10 @@ def upgrade(uri: str) -> None:
     if url.get_backend_name() == "sqlite":
         from tracking.sqlite import upgrade_sqlite  # noqa: PLC0415
 
-        return upgrade_sqlite(url)
+        return upgrade_sqlite(url, tell)
     from tracking.postgres import upgrade_postgres  # noqa: PLC0415
 
-    return upgrade_postgres(url)
+    return upgrade_postgres(url, tell)
 
 
 def _parse(uri: str) -> URL:

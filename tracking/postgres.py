@@ -109,14 +109,14 @@ def open_postgres(url: URL, *, create: bool) -> PostgresDatabase:
     return PostgresDatabase(url)
 
 
-def upgrade_postgres(url: URL) -> None:
+def upgrade_postgres(url: URL, tell: Callable[[str], None] = lambda _: None) -> None:
     """Bring the database of a URL to the schema this program needs."""
     engine = create_engine(_with_driver(url), poolclass=NullPool, connect_args=_connect_args())
     try:
         with engine.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _MIGRATION_LOCK})
             if schema_history.find_revision(connection) != schema_history.head():
-                schema_history.migrate(connection)
+                schema_history.migrate(connection, tell=tell)
     except DBAPIError as error:
         raise _translated(error) from error
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -130,11 +131,28 @@ latest_metrics = Table(
     Column("step", BigInteger, nullable=False),
     Column("value", Float(53), nullable=False),
     Column("is_nan", Boolean, nullable=False),
+    # How many points the key has in the run; less where they came past tracking.sql_points.
+    Column("points", BigInteger, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 
 # Runs in the order of a metric, without looking at all of them.
 Index(None, latest_metrics.c.key, latest_metrics.c.is_nan, latest_metrics.c.value)
+
+# Beside the points of long curves; tracking.sql_buckets says what a level is.
+metric_buckets = Table(
+    "metric_buckets",
+    metadata,
+    Column("run_id", ForeignKey(runs.c.run_id), primary_key=True),
+    Column("key", String(250), primary_key=True),
+    Column("level", Integer, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("first_step", BigInteger, nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    # A Bucket of tracking.buckets, in MessagePack.
+    Column("content", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 logged_models = Table(
     "logged_models",

@@ -5,6 +5,7 @@ Revisions are the numbers that the files of ``tracking/migrations/versions`` beg
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
@@ -46,8 +47,16 @@ def require_head(revision: str | None, *, url: str) -> None:
     )
 
 
-def migrate(connection: Connection, *, to: str = "head") -> None:
-    """Bring the schema to the head, or to a revision, inside the connection's transaction."""
+def migrate(
+    connection: Connection, *, to: str = "head", tell: Callable[[str], None] = lambda _: None
+) -> None:
+    """Bring the schema to the head, or to a revision, inside the connection's transaction.
+
+    Args:
+        connection: In a transaction.
+        to: The revision.
+        tell: Called with a sentence now and then while it takes long.
+    """
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from alembic import command  # noqa: PLC0415 - only who migrates pays for the import
     from alembic.config import Config  # noqa: PLC0415
@@ -55,4 +64,5 @@ def migrate(connection: Connection, *, to: str = "head") -> None:
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
+    config.attributes["tell"] = tell
     command.upgrade(config, to)

@@ -310,9 +310,15 @@ def _link(connection: Connection, run: Run) -> None:
 
 
 def _model_point(model_id: str, metric: Metric) -> dict[str, Any]:
+    key, (step, timestamp, value, is_nan) = check_point(metric)
     return {
         "model_id": model_id,
-        **check_point(metric.run_id or "", metric),
+        "run_id": metric.run_id or "",
+        "key": key,
+        "timestamp": timestamp,
+        "step": step,
+        "value": value,
+        "is_nan": is_nan,
         "dataset_name": metric.dataset_name or "",
         "dataset_digest": metric.dataset_digest or "",
     }

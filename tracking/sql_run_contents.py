@@ -72,7 +72,7 @@ def _latest(connection: Connection, run_ids: Sequence[str]) -> dict[str, list[Me
     entries: dict[str, list[Metric]] = {run_id: [] for run_id in run_ids}
     statement = _of_runs(connection.dialect.name, latest_metrics)
     rows = connection.execute(statement, listed(connection, run_ids)).all()
-    for run_id, key, timestamp, step, value, is_nan in rows:
+    for run_id, key, timestamp, step, value, is_nan, _ in rows:
         told = "NaN" if is_nan else value
         entries[run_id].append(Metric(key=key, value=told, timestamp=timestamp, step=step))
     return entries

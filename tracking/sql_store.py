@@ -20,6 +20,7 @@ from tracking import (
     sql_logging,
     sql_run_search,
     sql_runs,
+    sql_samples,
 )
 from tracking.clock import now_ms
 from tracking.database import Database
@@ -190,7 +191,7 @@ class SqlTrackingStore:
         """Return for each run at most ``max_results`` points, with the ends and all spikes."""
         steps = check_steps(start_step, end_step)
         with self._database.read() as connection:
-            return sql_histories.sample(
+            return sql_samples.sample(
                 connection, run_ids, key, max_results=max_results, steps=steps
             )
 

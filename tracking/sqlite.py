@@ -143,7 +143,7 @@ def open_sqlite(url: URL, *, create: bool) -> SqliteDatabase:
     return SqliteDatabase(path)
 
 
-def upgrade_sqlite(url: URL) -> None:
+def upgrade_sqlite(url: URL, tell: Callable[[str], None] = lambda _: None) -> None:
     """Bring the file of a URL to the schema this program needs."""
     path = _path(url)
     try:
@@ -152,7 +152,7 @@ def upgrade_sqlite(url: URL) -> None:
         with lock.held():
             # It holds hashed tokens and the secret that signs; its WAL gets the same mode.
             path.touch(mode=0o600)
-            _migrate(path)
+            _migrate(path, tell)
         lock.close()
     except (OperationalError, OSError) as error:
         raise _translated(error) from error
@@ -252,13 +252,13 @@ def _revision(path: Path) -> str | None:
         raise _translated(error) from error
 
 
-def _migrate(path: Path) -> None:
+def _migrate(path: Path, tell: Callable[[str], None]) -> None:
     engine = _migrating_engine(path).execution_options(begin="BEGIN IMMEDIATE")
     with engine.begin() as connection:
         if schema_history.find_revision(connection) is None:
             fresh_schema.make_tables(connection)
         if schema_history.find_revision(connection) != schema_history.head():
-            schema_history.migrate(connection)
+            schema_history.migrate(connection, tell=tell)
 
 
 def _migrating_engine(path: Path) -> Engine:

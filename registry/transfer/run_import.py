@@ -6,8 +6,8 @@ points takes several. Called by ``registry.transfer.importer``.
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import chain
-from typing import Any
+from itertools import chain, groupby
+from operator import itemgetter
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,11 +19,12 @@ from registry.transfer.source import Broken, Source
 from registry.transfer.tally import Tally
 from registry.transfer.target import Target
 from tracking.artifact_location import default_location, model_location, run_location
+from tracking.buckets import Point
 from tracking.errors import InvalidRequest, ResourceExists
 from tracking.past import PastLoggedModel, PastRun, check_experiment, check_logged_model, check_run
 from tracking.paths import proxied_path
 from tracking.sql_experiments import find_number
-from tracking.sql_logging import check_point, put_points
+from tracking.sql_logging import by_key, check_point
 from tracking.sql_past import (
     Effect,
     effect_on_model,
@@ -34,6 +35,7 @@ from tracking.sql_past import (
     put_logged_model,
     put_runs,
 )
+from tracking.sql_points import put_points
 from tracking.wire import Experiment
 from tracking.wire_models import LoggedModel
 
@@ -43,19 +45,19 @@ _POINTS_AT_ONCE = 20_000
 
 
 class Group(Struct, frozen=True):
-    """Runs that are written together, as they are to be here, with rows of their points.
+    """Runs that are written together, as they are to be here, with the run, key and value of their points.
 
     A run that comes with an earlier group may have further points in the next one.
     """
 
     runs: list[PastRun]
-    points: list[dict[str, Any]]
+    points: list[tuple[str, str, Point]]
 
     def without(self, run_id: str) -> "Group":
         """Return the same without a run."""
         return Group(
             [past for past in self.runs if past.id != run_id],
-            [point for point in self.points if point["run_id"] != run_id],
+            [point for point in self.points if point[0] != run_id],
         )
 
 
@@ -121,7 +123,7 @@ class RunImport:
             try:
                 group.runs.append(self._moved(here, past))
                 for piece in self._source.points(past):
-                    group.points.extend(check_point(past.id, metric) for metric in piece)
+                    group.points.extend((past.id, *check_point(metric)) for metric in piece)
                     if len(group.points) >= _POINTS_AT_ONCE:
                         yield self._write(group)
                         group = Group([], [])
@@ -190,7 +192,7 @@ class RunImport:
     def _moved_model(self, here: Experiment, past: PastLoggedModel) -> PastLoggedModel:
         info, data = check_logged_model(past).model.info, past.model.data
         for metric in data.metrics:
-            check_point(metric.run_id or "", metric)
+            check_point(metric)
         with self._target.database.read() as connection:
             known = known_runs(connection, [metric.run_id or "" for metric in data.metrics])
         known |= self.run_ids if self._target.is_dry else set()
@@ -207,4 +209,9 @@ class RunImport:
 
 
 def _put(connection: Connection, group: Group) -> tuple[dict[str, Effect], int]:
-    return put_runs(connection, group.runs), put_points(connection, group.points)
+    effects = put_runs(connection, group.runs)
+    added = 0
+    for run_id, of_run in groupby(group.points, key=itemgetter(0)):
+        points = by_key((key, point) for _, key, point in of_run)
+        added += put_points(connection, run_id, points)
+    return effects, added

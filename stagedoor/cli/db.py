@@ -32,5 +32,5 @@ Examples:
 def upgrade_database(backend_store_uri: str) -> None:
     """Bring the tables of a database to what this program needs. Make a backup first."""
     with refusals_shown():
-        upgrade(backend_store_uri)
+        upgrade(backend_store_uri, tell=click.echo)
     click.echo("The database is up to date.")

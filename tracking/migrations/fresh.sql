@@ -9,7 +9,7 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "alembic_version" VALUES('0007');
+INSERT INTO "alembic_version" VALUES('0008');
 CREATE TABLE change (
 	seq BIGINT NOT NULL, 
 	kind VARCHAR(40) NOT NULL, 
@@ -82,7 +82,7 @@ CREATE TABLE latest_metrics (
 	timestamp BIGINT NOT NULL, 
 	step BIGINT NOT NULL, 
 	value FLOAT NOT NULL, 
-	is_nan BOOLEAN NOT NULL, 
+	is_nan BOOLEAN NOT NULL, points BIGINT DEFAULT '0' NOT NULL, 
 	CONSTRAINT pk_latest_metrics PRIMARY KEY (run_id, "key"), 
 	CONSTRAINT fk_latest_metrics_run_id FOREIGN KEY(run_id) REFERENCES runs (run_id)
 )
@@ -140,6 +140,20 @@ CREATE TABLE logged_models (
 	CONSTRAINT pk_logged_models PRIMARY KEY (model_id), 
 	CONSTRAINT fk_logged_models_experiment_id FOREIGN KEY(experiment_id) REFERENCES experiments (experiment_id)
 );
+CREATE TABLE metric_buckets (
+	run_id VARCHAR(256) NOT NULL, 
+	"key" VARCHAR(250) NOT NULL, 
+	level INTEGER NOT NULL, 
+	number BIGINT NOT NULL, 
+	first_step BIGINT NOT NULL, 
+	last_step BIGINT NOT NULL, 
+	content BLOB NOT NULL, 
+	CONSTRAINT pk_metric_buckets PRIMARY KEY (run_id, "key", level, number), 
+	CONSTRAINT fk_metric_buckets_run_id FOREIGN KEY(run_id) REFERENCES runs (run_id)
+)
+ WITHOUT ROWID
+
+;
 CREATE TABLE metrics (
 	run_id VARCHAR(256) NOT NULL, 
 	"key" VARCHAR(250) NOT NULL, 

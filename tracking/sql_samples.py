@@ -1,0 +1,228 @@
+"""Few points to draw a curve by, from SQL: from its points, or from the buckets of a long one.
+
+Functions on a connection, inside the snapshot of whoever calls: ``tracking.sql_store``.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Integer,
+    Select,
+    bindparam,
+    func,
+    or_,
+    select,
+)
+
+from tracking.buckets import Bucket, Point, gather, groups_within, thin
+from tracking.limits import check_max_results, check_run_ids
+from tracking.schema import latest_metrics, metrics
+from tracking.sql_buckets import LONG, Curve, Steps, buckets_within, level_for
+from tracking.sql_lists import is_among, listed
+from tracking.wire import Metric
+
+MOST_SAMPLED = 2_500
+
+_ENDS = 2
+_MOST_CUT = 16
+"""With more buckets than these that lie across an end of the steps, the points are read."""
+_MOST_TWICE = 4
+"""A point may lie in two buckets, in a cut one and in another: so often a few points may count."""
+_ALL = Steps(-(2**63), 2**63 - 1)
+
+
+_POINT = (metrics.c.step, metrics.c.timestamp, metrics.c.value, metrics.c.is_nan)
+
+
+class _Times(Struct, frozen=True):
+    """The first and the last timestamp that are looked at."""
+
+    low: int
+    high: int
+
+
+_EVER = _Times(0, 2**63 - 1)
+
+
+class _Asked(Struct, frozen=True):
+    """What is asked for: a curve, steps of it, and how many points at the most."""
+
+    curve: Curve
+    steps: Steps
+    most: int
+
+
+def sample(
+    connection: Connection,
+    run_ids: Sequence[str],
+    key: str,
+    *,
+    max_results: int,
+    steps: tuple[int, int] | None,
+) -> list[Metric]:
+    """Return at most ``max_results`` points of a metric for each run, in the order of steps.
+
+    A run with more has them cut into groups of about one size; the lowest and the highest of each
+    are kept, so that no spike is lost, and the first and the last of all.
+
+    Args:
+        connection: In a snapshot.
+        run_ids: Those that are not there have no points.
+        key: The metric.
+        max_results: For each run; with less than 4 the ends only, with 1 the last point.
+        steps: The first and the last step to look at, or all.
+
+    Raises:
+        InvalidRequest: The number of points or of runs is not allowed.
+    """
+    size = check_max_results(max_results, MOST_SAMPLED)
+    asked_steps = Steps(*steps) if steps else _ALL
+    asked_runs = check_run_ids(run_ids)
+    statement, bound = _find_long(connection.dialect.name), listed(connection, asked_runs)
+    long = set(connection.execute(statement, {"key": key, **bound}).scalars())
+    return [
+        _to_metric(run_id, key, point)
+        for run_id in asked_runs
+        for point in _points(
+            connection, _Asked(Curve(run_id, key), asked_steps, size), is_long=run_id in long
+        )
+    ]
+
+
+def _points(connection: Connection, asked: _Asked, *, is_long: bool) -> list[Point]:
+    if not is_long:
+        return _read(connection, asked, _EVER)
+    level = level_for(connection, asked.curve, asked.steps, groups_within(asked.most))
+    found = buckets_within(connection, asked.curve, level or 0, asked.steps)
+    if not found:
+        return []
+    cut = [bucket for bucket in found if not _is_within(bucket, asked.steps)]
+    if level is None or len(cut) > _MOST_CUT:
+        return _read(connection, asked, _times_of(found))
+    inside = [bucket for bucket in found if _is_within(bucket, asked.steps)]
+    told = inside + _cut_out(connection, asked, cut)
+    if sum(bucket.count for bucket in told) <= _MOST_TWICE * asked.most:
+        return _read(connection, asked, _times_of(found))
+    return thin(told, asked.most)
+
+
+def _times_of(buckets: Sequence[Bucket]) -> _Times:
+    return _Times(
+        min(bucket.time_low for bucket in buckets), max(bucket.time_high for bucket in buckets)
+    )
+
+
+def _cut_out(connection: Connection, asked: _Asked, buckets: Sequence[Bucket]) -> list[Bucket]:
+    """Return the points within the steps that lie where these buckets do, each as a bucket."""
+    points = {
+        (step, time, value, is_nan)
+        for bucket in buckets
+        for step, time, value, is_nan in connection.execute(
+            _located_points(is_one_moment=bucket.time_low == bucket.time_high),
+            _bound(asked, _times_of([bucket])),
+        )
+    }
+    return [gather([point], count=1) for point in points]
+
+
+def _is_within(bucket: Bucket, steps: Steps) -> bool:
+    return steps.first <= bucket.first[0] and bucket.last[0] <= steps.last
+
+
+def _read(connection: Connection, asked: _Asked, times: _Times) -> list[Point]:
+    """Return the points that draw a curve, from all of its points within a time."""
+    statement = _sampled(
+        has_ends=asked.most >= _ENDS,
+        has_spikes=asked.most >= 2 * _ENDS,
+        is_one_moment=times.low == times.high,
+    )
+    bound = {"most": asked.most, "groups": groups_within(asked.most), **_bound(asked, times)}
+    rows = connection.execute(statement, bound)
+    return [(step, time, value, is_nan) for step, time, value, is_nan in rows]
+
+
+def _bound(asked: _Asked, times: _Times) -> dict[str, Any]:
+    bound = {
+        **msgspec.structs.asdict(asked.curve),
+        "first": asked.steps.first,
+        "last": asked.steps.last,
+        "low": times.low,
+    }
+    return bound if times.low == times.high else {**bound, "high": times.high}
+
+
+def _to_metric(run_id: str, key: str, point: Point) -> Metric:
+    """Return a point with its run, which tells it from those of other runs."""
+    step, timestamp, value, is_nan = point
+    told = "NaN" if is_nan else value
+    return Metric(key=key, value=told, timestamp=timestamp, step=step, run_id=run_id)
+
+
+@cache
+def _find_long(dialect: str) -> Select[Any]:
+    table = latest_metrics.c
+    return select(table.run_id).where(
+        is_among(dialect, table.run_id), table.key == bindparam("key"), table.points >= LONG
+    )
+
+
+def _located(*, is_one_moment: bool) -> list[ColumnElement[bool]]:
+    """Return the conditions on the points of a curve within steps and a time.
+
+    Those of one moment lie in the order of their steps; those of a longer time do not.
+    """
+    table = metrics.c
+    low: BindParameter[int] = bindparam("low")
+    in_time = table.timestamp.between(low, bindparam("high"))
+    return [
+        table.run_id == bindparam("run_id"),
+        table.key == bindparam("key"),
+        table.timestamp == low if is_one_moment else in_time,
+        table.step.between(bindparam("first"), bindparam("last")),
+    ]
+
+
+@cache
+def _located_points(*, is_one_moment: bool) -> Select[Any]:
+    return select(*_POINT).where(*_located(is_one_moment=is_one_moment))
+
+
+@cache
+def _sampled(*, has_ends: bool, has_spikes: bool, is_one_moment: bool) -> Select[Any]:
+    """Return the points to keep; NaN is neither low nor high where there is a number."""
+    numbered = _numbered(is_one_moment=is_one_moment)
+    points = numbered.c
+
+    def rank(value: Any) -> Any:
+        order = (points.is_nan, value, points.place)
+        return func.row_number().over(partition_by=points.bucket, order_by=order)
+
+    lowest, highest = rank(points.value), rank(points.value.desc())
+    ranked = select(numbered, lowest.label("lowest"), highest.label("highest")).subquery().c
+    kept = [ranked.total <= bindparam("most"), ranked.place == ranked.total]
+    if has_ends:
+        kept.append(ranked.place == 1)
+    if has_spikes:
+        kept += [ranked.lowest == 1, ranked.highest == 1]
+    shown = (ranked.step, ranked.timestamp, ranked.value, ranked.is_nan)
+    return select(*shown).where(or_(*kept)).order_by(ranked.place)
+
+
+def _numbered(*, is_one_moment: bool) -> FromClause:
+    """Return the points of one curve with their place and bucket."""
+    bucket = func.ntile(bindparam("groups", type_=Integer)).over(order_by=_POINT)
+    numbered = select(
+        *_POINT,
+        func.row_number().over(order_by=_POINT).label("place"),
+        func.count().over().label("total"),
+        bucket.label("bucket"),
+    )
+    return numbered.where(*_located(is_one_moment=is_one_moment)).subquery()
