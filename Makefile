@@ -1,6 +1,6 @@
 # Everything sets up what it needs: git, make and Python 3.11+ are enough.
-# make demo | test | serve | loadtest | bench | bench-tracking | interop | interop-scoring
-#      setup | interop-env | lock | format | clean
+# make demo | test | serve | loadtest | bench | bench-tracking | bench-tracking-large | interop
+#      interop-scoring | setup | interop-env | lock | format | clean
 
 SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
@@ -17,7 +17,8 @@ BOOT := $(VENV)/.boot
 COMPILE := $(BOOT)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet
 
-.PHONY: setup interop-env peers-env interop interop-scoring demo test check serve loadtest bench bench-tracking lock \
+.PHONY: setup interop-env peers-env interop interop-scoring demo test check serve loadtest bench bench-tracking \
+	bench-tracking-large lock \
 	format clean
 
 setup: $(READY)
@@ -92,6 +93,10 @@ bench: setup peers-env
 # Tracking beside MLflow's own server, on the same data: ratios.
 bench-tracking: setup interop-env
 	$(BIN)/python -m loadtests.tracking_bench $(ARGS)
+
+# The same, of ours alone, with ten million points.
+bench-tracking-large: setup
+	$(BIN)/python -m loadtests.tracking_large $(ARGS)
 
 lock: $(BOOT)/bin/uv
 	$(COMPILE) --extra server --extra sklearn --extra postgres pyproject.toml -o requirements/server.txt

@@ -26,7 +26,7 @@ from stagedoor.demo.server_process import ServerOptions, run_server
 
 RESULTS = Path(__file__).parent / "results"
 CONNECTIONS = 4
-_REPEATS = 5
+_REPEATS = 9
 _SEARCHES: dict[str, dict[str, Any]] = {
     "first page": {"max_results": 100},
     "filter on a metric": {"filter": "metrics.m1 > 0.9", "max_results": 100},
@@ -36,6 +36,7 @@ _SEARCHES: dict[str, dict[str, Any]] = {
         "max_results": 100,
     },
     "order_by a metric": {"order_by": ["metrics.m2 DESC"], "max_results": 100},
+    "order_by a param": {"order_by": ["params.p2 DESC"], "max_results": 100},
     "all": {"max_results": 50_000},
 }
 
@@ -52,7 +53,7 @@ class Report(Struct, frozen=True):
     """What is written. Immutable."""
 
     method: dict[str, str]
-    theirs: Measured
+    theirs: Measured | None
     ours: Measured
     many: dict[str, float]
 
@@ -63,13 +64,16 @@ def main() -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--seconds", type=float, default=5, help="for each kind of write")
     parser.add_argument("--runs", type=int, default=1_000, help="that both search")
+    parser.add_argument("--only", choices=["ours"], help="leave the other server out")
     parser.add_argument("--many", type=int, default=100_000, help="that ours searches; 0 for none")
     given = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="stagedoor-bench-") as made:
         folder = Path(made)
-        with mlflow_server(folder / "theirs") as url:
-            theirs = _measure(url, given)
+        theirs = None
+        if not given.only:
+            with mlflow_server(folder / "theirs") as url:
+                theirs = _measure(url, given)
         with run_server(ServerOptions(folder / "ours", workers=1)) as server:
             ours = _measure(server.url, given)
         many = _measure_many(folder / "many", given.many) if given.many else {}
@@ -94,6 +98,7 @@ def _search(url: str, experiment_id: str, *, without: Sequence[str] = ()) -> dic
         if name in without:
             continue
         body = {"experiment_ids": [experiment_id], **query}
+        ask(url, "runs/search", body)
         times = [ask(url, "runs/search", body) for _ in range(_REPEATS)]
         found[name] = median(times) * 1000
         _say(f"{url} search, {name}: {found[name]:,.1f} ms")
@@ -132,10 +137,15 @@ def _format(report: Report) -> str:
     lines.append("|---|---|---|---|")
 
     def rows(kind: str, unit: str, ratio: Callable[[float, float], float]) -> None:
-        theirs, ours = getattr(report.theirs, kind), getattr(report.ours, kind)
-        for name, value in ours.items():
-            told = f"{theirs[name]:,.1f} {unit} | {value:,.1f} {unit}"
-            lines.append(f"| {kind}: {name} | {told} | {ratio(theirs[name], value):.1f} |")
+        theirs: dict[str, float] = getattr(report.theirs, kind, {})
+        for name, value in getattr(report.ours, kind).items():
+            their = theirs.get(name)
+            shown = (
+                ("-", "-")
+                if their is None
+                else (f"{their:,.1f} {unit}", f"{ratio(their, value):.1f}")
+            )
+            lines.append(f"| {kind}: {name} | {shown[0]} | {value:,.1f} {unit} | {shown[1]} |")
 
     rows("writes", "/s", lambda theirs, ours: ours / theirs)
     rows("client", "/s", lambda theirs, ours: ours / theirs)

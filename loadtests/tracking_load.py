@@ -36,6 +36,18 @@ class Connection:
         """
         headers = {"Content-Type": "application/json"}
         self._http.request("POST", f"{API}/{path}", msgspec.json.encode(body), headers)
+        return self._answer(path)
+
+    def get(self, path: str) -> bytes:
+        """GET beneath the API, with what is asked for in the path, and return the answer's bytes.
+
+        Raises:
+            RuntimeError: The server refused.
+        """
+        self._http.request("GET", f"{API}/{path}")
+        return self._answer(path)
+
+    def _answer(self, path: str) -> bytes:
         answer = self._http.getresponse()
         content = answer.read()
         if answer.status != _SUCCESS:

@@ -30,10 +30,9 @@ from tracking.sql_insert import insert_by
 LONG = 4_096
 """Curves with fewer points have no buckets: reading the points is as fast."""
 
-_OF_LEVEL_0 = 32
+_OF_LEVEL_0 = 16
 _FACTOR = 4
 _AT_ONCE = 1_000 * _OF_LEVEL_0
-_NO_END = 2**62
 _STREAMED = {"stream_results": True}
 
 _decode = msgspec.msgpack.Decoder(Bucket).decode
@@ -55,6 +54,28 @@ class Steps(Struct, frozen=True):
     last: int
 
 
+class _Span(Struct, frozen=True):
+    """Numbers of buckets, from the first to before the end."""
+
+    start: int
+    end: int
+
+
+class _Extent(Struct, frozen=True):
+    """How many buckets of level 0 a curve has: those that are full, and all."""
+
+    full: int
+    every: int
+
+    def at(self, level: int) -> int:
+        """Return how many a level has."""
+        return self.full // _FACTOR**level if level else self.every
+
+    def rest_of(self, level: int) -> _Span:
+        """Return those of a level that are in no bucket of the next yet."""
+        return _Span(self.full // _FACTOR ** (level + 1) * _FACTOR, self.at(level))
+
+
 _OF_CURVE = (_C.run_id == bindparam("run_id"), _C.key == bindparam("key"))
 _OF_LEVEL = (*_OF_CURVE, _C.level == bindparam("level", type_=Integer))
 _LAST = (
@@ -69,7 +90,9 @@ _SOME = (
     .order_by(_C.number)
 )
 _WITHIN = _SOME.where(_C.last_step >= bindparam("first"), _C.first_step <= bindparam("last"))
-_COUNT_WITHIN = select(func.count()).select_from(_WITHIN.order_by(None).subquery())
+_COUNT_WITHIN = _WITHIN.order_by(None).with_only_columns(
+    func.count(), func.min(_C.number), func.max(_C.number)
+)
 _POINTS = (
     select(metrics.c.step, metrics.c.timestamp, metrics.c.value, metrics.c.is_nan)
     .where(metrics.c.run_id == bindparam("run_id"), metrics.c.key == bindparam("key"))
@@ -105,43 +128,74 @@ def file_curve(connection: Connection, curve: Curve) -> None:
         file_points(connection, curve, points, new=len(points))
 
 
-def level_for(connection: Connection, curve: Curve, steps: Steps, wanted: int) -> int | None:
-    """Return the highest level of which so many buckets have points within steps, if there is one.
+def buckets_within(
+    connection: Connection, curve: Curve, steps: Steps, *, wanted: int
+) -> tuple[list[Bucket], bool]:
+    """Return the buckets that have points within steps, of the highest level with so many of them.
 
-    A level that ends before the curve does counts without its end.
+    Where a level has few, only what those consist of is looked at below. The points that came last
+    are in no bucket of a high level yet: they are told by lower ones.
+
+    Returns:
+        The buckets, and whether there are enough. Of level 0 half as many are: reading the points
+        takes longer than what they add is worth.
     """
-    level, size = 0, _count_buckets(connection, curve)
-    while size >= _FACTOR * wanted:
-        level, size = level + 1, size // _FACTOR
-    bound = {**msgspec.structs.asdict(curve), "first": steps.first, "last": steps.last}
-    while level >= 0:
-        part = {"level": level, "start": 0, "end": _NO_END}
-        if connection.execute(_COUNT_WITHIN, bound | part).scalar_one() >= wanted:
-            return level
+    extent = _extent_of(connection, curve)
+    level = 0
+    while extent.at(level + 1) >= wanted:
+        level += 1
+    spans = [_Span(0, extent.at(level))]
+    while True:
+        found = [_count_within(connection, curve, steps, level, span) for span in spans]
+        number = sum(count for count, _ in found)
+        if level == 0 or number >= wanted:
+            break
+        spans = [_Span(_FACTOR * hit.start, _FACTOR * hit.end) for count, hit in found if count]
         level -= 1
-    return None
+        spans.append(extent.rest_of(level))
+    spans = [hit for count, hit in found if count]
+    buckets = _read(connection, curve, steps, level, spans)
+    for lower in range(level):
+        buckets += _read(connection, curve, steps, lower, [extent.rest_of(lower)])
+    return buckets, number >= (wanted if level else (wanted + 1) // 2)
 
 
-def buckets_within(connection: Connection, curve: Curve, level: int, steps: Steps) -> list[Bucket]:
-    """Return the buckets of a level that have points within steps, and those it does not have yet.
-
-    The points that came last are in no bucket of a high level: they are told by lower ones.
-    """
-    of_curve = {**msgspec.structs.asdict(curve), "first": steps.first, "last": steps.last}
-    found: list[Bucket] = []
-    start, end = 0, _count_buckets(connection, curve)
-    for lower in range(level, -1, -1):
-        size = _FACTOR**lower
-        until = end // size if lower else end
-        part = {"level": lower, "start": start // size, "end": until}
-        found += [_decode(row[0]) for row in connection.execute(_WITHIN, of_curve | part)]
-        start = until * size
-    return found
-
-
-def _count_buckets(connection: Connection, curve: Curve) -> int:
+def _extent_of(connection: Connection, curve: Curve) -> _Extent:
     found = connection.execute(_LAST, msgspec.structs.asdict(curve)).first()
-    return found[0] + 1 if found else 0
+    if found is None:
+        return _Extent(0, 0)
+    is_full = _decode(found[1]).count >= _OF_LEVEL_0
+    return _Extent(found[0] + is_full, found[0] + 1)
+
+
+def _count_within(
+    connection: Connection, curve: Curve, steps: Steps, level: int, span: _Span
+) -> tuple[int, _Span]:
+    bound = _bound(curve, steps, level, span)
+    count, low, high = connection.execute(_COUNT_WITHIN, bound).one()
+    return count, _Span(low, high + 1) if count else span
+
+
+def _read(
+    connection: Connection, curve: Curve, steps: Steps, level: int, spans: Sequence[_Span]
+) -> list[Bucket]:
+    return [
+        _decode(row[0])
+        for span in spans
+        for row in connection.execute(_WITHIN, _bound(curve, steps, level, span)).all()
+    ]
+
+
+def _bound(curve: Curve, steps: Steps, level: int, span: _Span) -> dict[str, str | int]:
+    return {
+        "run_id": curve.run_id,
+        "key": curve.key,
+        "level": level,
+        "first": steps.first,
+        "last": steps.last,
+        "start": span.start,
+        "end": span.end,
+    }
 
 
 def _filled(

@@ -31,7 +31,7 @@ from tracking.sql_input_logging import link_dataset, link_input, link_output
 from tracking.sql_insert import insert_by, insert_new
 from tracking.sql_logged_models import to_models
 from tracking.sql_logging import check_point
-from tracking.sql_runs import to_runs
+from tracking.sql_run_contents import to_runs
 from tracking.sql_texts import put_text_rows
 from tracking.wire import Experiment, Metric, Run, RunInputs, RunOutputs
 from tracking.wire_models import LoggedModel

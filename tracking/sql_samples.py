@@ -25,7 +25,7 @@ from sqlalchemy import (
 from tracking.buckets import Bucket, Point, gather, groups_within, thin
 from tracking.limits import check_max_results, check_run_ids
 from tracking.schema import latest_metrics, metrics
-from tracking.sql_buckets import LONG, Curve, Steps, buckets_within, level_for
+from tracking.sql_buckets import LONG, Curve, Steps, buckets_within
 from tracking.sql_lists import is_among, listed
 from tracking.wire import Metric
 
@@ -86,26 +86,29 @@ def sample(
     size = check_max_results(max_results, MOST_SAMPLED)
     asked_steps = Steps(*steps) if steps else _ALL
     asked_runs = check_run_ids(run_ids)
-    statement, bound = _find_long(connection.dialect.name), listed(connection, asked_runs)
-    long = set(connection.execute(statement, {"key": key, **bound}).scalars())
+    statement, bound = _count(connection.dialect.name), listed(connection, asked_runs)
+    counts = {row[0]: row[1] for row in connection.execute(statement, {"key": key, **bound})}
     return [
         _to_metric(run_id, key, point)
         for run_id in asked_runs
         for point in _points(
-            connection, _Asked(Curve(run_id, key), asked_steps, size), is_long=run_id in long
+            connection, _Asked(Curve(run_id, key), asked_steps, size), counts.get(run_id, 0)
         )
     ]
 
 
-def _points(connection: Connection, asked: _Asked, *, is_long: bool) -> list[Point]:
-    if not is_long:
+def _points(connection: Connection, asked: _Asked, count: int) -> list[Point]:
+    """Return the points that draw a curve; the count is 0 where nobody has counted."""
+    if 0 < count <= asked.most:
+        return sorted(_read_all(connection, asked, _EVER))
+    if count < LONG:
         return _read(connection, asked, _EVER)
-    level = level_for(connection, asked.curve, asked.steps, groups_within(asked.most))
-    found = buckets_within(connection, asked.curve, level or 0, asked.steps)
+    wanted = groups_within(asked.most)
+    found, is_enough = buckets_within(connection, asked.curve, asked.steps, wanted=wanted)
     if not found:
         return []
     cut = [bucket for bucket in found if not _is_within(bucket, asked.steps)]
-    if level is None or len(cut) > _MOST_CUT:
+    if not is_enough or len(cut) > _MOST_CUT:
         return _read(connection, asked, _times_of(found))
     inside = [bucket for bucket in found if _is_within(bucket, asked.steps)]
     told = inside + _cut_out(connection, asked, cut)
@@ -123,18 +126,19 @@ def _times_of(buckets: Sequence[Bucket]) -> _Times:
 def _cut_out(connection: Connection, asked: _Asked, buckets: Sequence[Bucket]) -> list[Bucket]:
     """Return the points within the steps that lie where these buckets do, each as a bucket."""
     points = {
-        (step, time, value, is_nan)
-        for bucket in buckets
-        for step, time, value, is_nan in connection.execute(
-            _located_points(is_one_moment=bucket.time_low == bucket.time_high),
-            _bound(asked, _times_of([bucket])),
-        )
+        point for bucket in buckets for point in _read_all(connection, asked, _times_of([bucket]))
     }
     return [gather([point], count=1) for point in points]
 
 
 def _is_within(bucket: Bucket, steps: Steps) -> bool:
     return steps.first <= bucket.first[0] and bucket.last[0] <= steps.last
+
+
+def _read_all(connection: Connection, asked: _Asked, times: _Times) -> list[Point]:
+    statement = _located_points(is_one_moment=times.low == times.high)
+    rows = connection.execute(statement, _bound(asked, times))
+    return [(step, time, value, is_nan) for step, time, value, is_nan in rows]
 
 
 def _read(connection: Connection, asked: _Asked, times: _Times) -> list[Point]:
@@ -167,10 +171,10 @@ def _to_metric(run_id: str, key: str, point: Point) -> Metric:
 
 
 @cache
-def _find_long(dialect: str) -> Select[Any]:
+def _count(dialect: str) -> Select[Any]:
     table = latest_metrics.c
-    return select(table.run_id).where(
-        is_among(dialect, table.run_id), table.key == bindparam("key"), table.points >= LONG
+    return select(table.run_id, table.points).where(
+        is_among(dialect, table.run_id), table.key == bindparam("key")
     )
 
 

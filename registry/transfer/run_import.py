@@ -45,7 +45,7 @@ _POINTS_AT_ONCE = 20_000
 
 
 class Group(Struct, frozen=True):
-    """Runs that are written together, as they are to be here, with the run, key and value of their points.
+    """Runs that are written together, as they are to be here, and points by run and key.
 
     A run that comes with an earlier group may have further points in the next one.
     """

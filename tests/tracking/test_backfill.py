@@ -82,7 +82,7 @@ def test_old_points_are_counted_and_filed(old_uri: str) -> None:
     database.write(lambda connection: file_curve(connection, Curve("run9", "long")))
     with database.read() as connection:
         assert filed == connection.execute(rows).all()
-    assert len(filed) > LENGTH / 32
+    assert len(filed) > LENGTH / 16
     database.close()
 
 

@@ -81,7 +81,7 @@ def test_short_curves_have_no_buckets_and_long_ones_levels_of_them(database: Dat
     log(store, run_id, "long", range(LONG + 40))
 
     assert before == {}
-    assert levels(database) == {0: 130, 1: 32, 2: 8, 3: 2}
+    assert levels(database) == {0: 259, 1: 64, 2: 16, 3: 4, 4: 1}
 
 
 def test_buckets_that_are_made_anew_are_those_that_were_filed(database: Database) -> None:
@@ -96,6 +96,24 @@ def test_buckets_that_are_made_anew_are_those_that_were_filed(database: Database
 
     with database.read() as connection:
         assert connection.execute(rows).all() == filed
+
+
+def test_a_sample_has_the_last_points_whatever_is_not_full_yet(database: Database) -> None:
+    """Points come one after the other, over the ends of buckets of several levels."""
+    store = SqlTrackingStore(database)
+    run_id = store.create_run(CreateRun()).info.run_id
+    log(store, run_id, "m", range(LONG))
+    shown = []
+
+    for step in range(LONG, LONG + 300, 3):
+        log(store, run_id, "m", range(step, step + 3))
+        points = store.sample_history([run_id], "m", max_results=8)
+        late = store.sample_history(
+            [run_id], "m", max_results=8, start_step=LONG - 100, end_step=step + 9
+        )
+        shown.append((points[0].step, points[-1].step, late[0].step, late[-1].step))
+
+    assert shown == [(0, s + 2, LONG - 100, s + 2) for s in range(LONG, LONG + 300, 3)]
 
 
 def test_buckets_go_with_their_run(database: Database) -> None:
