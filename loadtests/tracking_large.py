@@ -22,7 +22,7 @@ from sqlalchemy import text
 from loadtests.tracking_load import Connection
 from stagedoor.demo.server_process import ServerOptions, run_server
 from tracking.database import open_database
-from tracking.sql_buckets import Curve, file_curve
+from tracking.sql_buckets import Curve, file_anew
 from tracking.sql_store import SqlTrackingStore
 from tracking.wire import CreateExperiment
 
@@ -69,7 +69,7 @@ def fill(uri: str, points: int) -> int:
         bound |= {"keys": KEYS, "each": OF_EACH_KEY, "long": _LONG, "bare": _BARE}
         for statement in _MAKE.read_text(encoding="utf-8").split(";\n"):
             connection.execute(text(statement), bound)
-        file_curve(connection, Curve(_LONG, "loss"))
+        file_anew(connection, Curve(_LONG, "loss"))
 
     database.write(make)
     database.close()

@@ -22,9 +22,9 @@ SELECT name, 'loss', i, i, ((i * 7919) % 100003) / 100003.0 + 100 * (i % 77777 =
 FROM (SELECT :long AS name UNION ALL SELECT :bare), n;
 
 INSERT INTO latest_metrics
-SELECT run_id, key, timestamp, step, value, is_nan, :each
+SELECT run_id, key, timestamp, step, value, is_nan, :each, NULL
 FROM metrics WHERE step = :each - 1 AND key <> 'loss';
 
 INSERT INTO latest_metrics
-SELECT run_id, key, timestamp, step, value, is_nan, CASE run_id WHEN :long THEN :length ELSE 0 END
+SELECT run_id, key, timestamp, step, value, is_nan, CASE run_id WHEN :long THEN :length ELSE 0 END, NULL
 FROM metrics WHERE step = :length - 1 AND key = 'loss';

@@ -133,6 +133,8 @@ latest_metrics = Table(
     Column("is_nan", Boolean, nullable=False),
     # How many points the key has in the run; less where they came past tracking.sql_points.
     Column("points", BigInteger, nullable=False, server_default="0"),
+    # A Tail of tracking.sql_buckets in MessagePack, of a curve that has buckets.
+    Column("tail", LargeBinary),
     sqlite_with_rowid=False,
 )
 

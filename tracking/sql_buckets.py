@@ -1,9 +1,11 @@
 """The buckets of long curves, in SQL: filed by the writer of the points, in its transaction.
 
 A curve has buckets from ``LONG`` points on. Those of level 0 hold ``_OF_LEVEL_0`` points each, in
-the order in which they came; the last one is open. ``_FACTOR`` full buckets of a level are one of
-the next, made when the last of them is full. So a point costs one bucket, whatever its step, and a
-level may end before the curve does: what is missing lies in the levels below.
+the order in which they came. ``_FACTOR`` full buckets of a level are one of the next, made when the
+last of them is full. So it does not matter what steps points have, and a level may end before the
+curve does: what is missing lies in the levels below, and in the tail, which is kept with the latest
+point. PostgreSQL lets a write fail that read what another one wrote beside it: a write that fills
+no bucket reads none.
 
 Called by ``tracking.sql_points``, ``sql_samples`` and the history of the schema.
 """
@@ -21,10 +23,11 @@ from sqlalchemy import (
     delete,
     func,
     select,
+    update,
 )
 
 from tracking.buckets import Bucket, Point, gather, merge
-from tracking.schema import metric_buckets, metrics
+from tracking.schema import latest_metrics, metric_buckets, metrics
 from tracking.sql_insert import insert_by
 
 LONG = 4_096
@@ -36,7 +39,6 @@ _AT_ONCE = 1_000 * _OF_LEVEL_0
 _STREAMED = {"stream_results": True}
 
 _decode = msgspec.msgpack.Decoder(Bucket).decode
-_encode = msgspec.msgpack.Encoder().encode
 _C = metric_buckets.c
 
 
@@ -61,29 +63,32 @@ class _Span(Struct, frozen=True):
     end: int
 
 
-class _Extent(Struct, frozen=True):
-    """How many buckets of level 0 a curve has: those that are full, and all."""
+class Tail(Struct, frozen=True, array_like=True):
+    """The end of a curve. Immutable.
+
+    Args:
+        full: How many full buckets of level 0 lie before it.
+        open: The bucket of the points that came last, if they do not fill one.
+    """
 
     full: int
-    every: int
+    open: Bucket | None
 
     def at(self, level: int) -> int:
-        """Return how many a level has."""
-        return self.full // _FACTOR**level if level else self.every
+        """Return how many full buckets a level has."""
+        return self.full // int(_FACTOR**level)
 
     def rest_of(self, level: int) -> _Span:
         """Return those of a level that are in no bucket of the next yet."""
-        return _Span(self.full // _FACTOR ** (level + 1) * _FACTOR, self.at(level))
+        return _Span(self.at(level + 1) * _FACTOR, self.at(level))
+
+
+decode_tail = msgspec.msgpack.Decoder(Tail).decode
+encode = msgspec.msgpack.Encoder().encode
 
 
 _OF_CURVE = (_C.run_id == bindparam("run_id"), _C.key == bindparam("key"))
 _OF_LEVEL = (*_OF_CURVE, _C.level == bindparam("level", type_=Integer))
-_LAST = (
-    select(_C.number, _C.content)
-    .where(*_OF_CURVE, _C.level == 0)
-    .order_by(_C.number.desc())
-    .limit(1)
-)
 _SOME = (
     select(_C.content)
     .where(*_OF_LEVEL, _C.number >= bindparam("start"), _C.number < bindparam("end"))
@@ -93,6 +98,12 @@ _WITHIN = _SOME.where(_C.last_step >= bindparam("first"), _C.first_step <= bindp
 _COUNT_WITHIN = _WITHIN.order_by(None).with_only_columns(
     func.count(), func.min(_C.number), func.max(_C.number)
 )
+_KEEP_TAIL = (
+    update(latest_metrics)
+    .where(latest_metrics.c.run_id == bindparam("of_run"))
+    .where(latest_metrics.c.key == bindparam("of_key"))
+    .values(tail=bindparam("kept"))
+)
 _POINTS = (
     select(metrics.c.step, metrics.c.timestamp, metrics.c.value, metrics.c.is_nan)
     .where(metrics.c.run_id == bindparam("run_id"), metrics.c.key == bindparam("key"))
@@ -100,36 +111,47 @@ _POINTS = (
 )
 
 
-def file_points(connection: Connection, curve: Curve, points: Sequence[Point], *, new: int) -> None:
-    """Add points to the buckets of a curve.
+def file_points(
+    connection: Connection, curve: Curve, tail: Tail, points: Sequence[Point], *, new: int
+) -> Tail:
+    """Add points to the buckets of a curve, and return its tail, for the caller to keep.
 
     Args:
         connection: In the transaction that wrote the points.
         curve: Theirs.
+        tail: The curve's until now.
         points: Those that were asked to be written.
         new: How many of them were not there before, at least one. Which ones they are changes
             nothing: what a bucket keeps is the same if it gets a point twice.
     """
-    found = connection.execute(_LAST, msgspec.structs.asdict(curve)).first()
-    number, last = (found[0], _decode(found[1])) if found else (-1, None)
-    filed = _filled(points, new, number, last)
-    _put(connection, curve, 0, filed)
-    full = [place for place, bucket in filed if bucket.count >= _OF_LEVEL_0]
-    _raise_level(connection, curve, 1, full)
+    filed, tail = _filled(points, new, tail)
+    if filed:
+        _put(connection, curve, 0, filed)
+        _raise_level(connection, curve, 1, [number for number, _ in filed])
+    return tail
 
 
-def file_curve(connection: Connection, curve: Curve) -> None:
+def file_curve(connection: Connection, curve: Curve) -> Tail:
     """Make all buckets of a curve anew from its points, in the order of their time."""
     of_curve = [_C.run_id == curve.run_id, _C.key == curve.key]
     connection.execute(delete(metric_buckets).where(*of_curve))
-    rows = connection.execute(_POINTS, msgspec.structs.asdict(curve), execution_options=_STREAMED)
+    bound = msgspec.structs.asdict(curve)
+    rows = connection.execute(_POINTS, bound, execution_options=_STREAMED)
+    tail = Tail(0, None)
     for chunk in rows.partitions(_AT_ONCE):
         points = [(step, time, value, bool(is_nan)) for step, time, value, is_nan in chunk]
-        file_points(connection, curve, points, new=len(points))
+        tail = file_points(connection, curve, tail, points, new=len(points))
+    return tail
+
+
+def file_anew(connection: Connection, curve: Curve) -> None:
+    """Make the buckets of a curve anew and keep its tail: for points that came another way."""
+    kept = encode(file_curve(connection, curve))
+    connection.execute(_KEEP_TAIL, {"of_run": curve.run_id, "of_key": curve.key, "kept": kept})
 
 
 def buckets_within(
-    connection: Connection, curve: Curve, steps: Steps, *, wanted: int
+    connection: Connection, curve: Curve, tail: Tail, steps: Steps, *, wanted: int
 ) -> tuple[list[Bucket], bool]:
     """Return the buckets that have points within steps, of the highest level with so many of them.
 
@@ -140,11 +162,10 @@ def buckets_within(
         The buckets, and whether there are enough. Of level 0 half as many are: reading the points
         takes longer than what they add is worth.
     """
-    extent = _extent_of(connection, curve)
     level = 0
-    while extent.at(level + 1) >= wanted:
+    while tail.at(level + 1) >= wanted:
         level += 1
-    spans = [_Span(0, extent.at(level))]
+    spans = [_Span(0, tail.at(level))]
     while True:
         found = [_count_within(connection, curve, steps, level, span) for span in spans]
         number = sum(count for count, _ in found)
@@ -152,20 +173,14 @@ def buckets_within(
             break
         spans = [_Span(_FACTOR * hit.start, _FACTOR * hit.end) for count, hit in found if count]
         level -= 1
-        spans.append(extent.rest_of(level))
+        spans.append(tail.rest_of(level))
     spans = [hit for count, hit in found if count]
     buckets = _read(connection, curve, steps, level, spans)
     for lower in range(level):
-        buckets += _read(connection, curve, steps, lower, [extent.rest_of(lower)])
+        buckets += _read(connection, curve, steps, lower, [tail.rest_of(lower)])
+    if tail.open and tail.open.last[0] >= steps.first and tail.open.first[0] <= steps.last:
+        buckets.append(tail.open)
     return buckets, number >= (wanted if level else (wanted + 1) // 2)
-
-
-def _extent_of(connection: Connection, curve: Curve) -> _Extent:
-    found = connection.execute(_LAST, msgspec.structs.asdict(curve)).first()
-    if found is None:
-        return _Extent(0, 0)
-    is_full = _decode(found[1]).count >= _OF_LEVEL_0
-    return _Extent(found[0] + is_full, found[0] + 1)
 
 
 def _count_within(
@@ -198,22 +213,20 @@ def _bound(curve: Curve, steps: Steps, level: int, span: _Span) -> dict[str, str
     }
 
 
-def _filled(
-    points: Sequence[Point], new: int, number: int, last: Bucket | None
-) -> list[tuple[int, Bucket]]:
-    """Return the buckets that change, with their numbers; the last one may be open."""
+def _filled(points: Sequence[Point], new: int, tail: Tail) -> tuple[list[tuple[int, Bucket]], Tail]:
+    """Return the buckets that get full, with their numbers, and what is left."""
     filed: list[tuple[int, Bucket]] = []
-    start = 0
+    start, full, last = 0, tail.full, tail.open
     while start < new:
-        if last is None or last.count >= _OF_LEVEL_0:
-            number, last = number + 1, None
         end = min(new, start + _OF_LEVEL_0 - (last.count if last else 0))
         told = points[start : end if end < new else None]
         bucket = gather(told, count=end - start)
         last = merge([last, bucket]) if last else bucket
-        filed.append((number, last))
+        if last.count >= _OF_LEVEL_0:
+            filed.append((full, last))
+            full, last = full + 1, None
         start = end
-    return filed
+    return filed, Tail(full, last)
 
 
 def _raise_level(connection: Connection, curve: Curve, level: int, full: Sequence[int]) -> None:
@@ -240,7 +253,7 @@ def _put(
             "number": number,
             "first_step": bucket.first[0],
             "last_step": bucket.last[0],
-            "content": _encode(bucket),
+            "content": encode(bucket),
         }
         for number, bucket in buckets
     ]

@@ -9,12 +9,18 @@ from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Connection, Insert, Select, bindparam, func, select
+from sqlalchemy.sql.dml import ReturningInsert
 
 from tracking.buckets import Point
 from tracking.schema import latest_metrics, metrics
-from tracking.sql_buckets import LONG, Curve, file_curve, file_points
+from tracking.sql_buckets import LONG, Curve, decode_tail, encode, file_curve, file_points
 from tracking.sql_insert import insert_by, insert_many, insert_new
 from tracking.sql_lists import is_among, listed
+
+_KNOWN = tuple(
+    latest_metrics.c[name]
+    for name in ("key", "step", "timestamp", "value", "is_nan", "points", "tail")
+)
 
 
 class _Known(Struct, frozen=True):
@@ -22,6 +28,7 @@ class _Known(Struct, frozen=True):
 
     latest: Point
     points: int
+    tail: bytes | None = None
 
 
 _NOTHING = _Known((-(2**63), -1, 0.0, False), 0)
@@ -35,8 +42,8 @@ def put_points(connection: Connection, run_id: str, points: Mapping[str, Sequenc
         run_id: The run, which is there.
         points: By key; the value of a NaN is 0.
     """
-    known = _known_of(connection, run_id, list(points))
     asked = {key: list(dict.fromkeys(of_key)) for key, of_key in points.items() if of_key}
+    known = _known_of(connection, run_id, asked) if asked else {}
     long = {key for key, before in known.items() if before.points >= LONG}
     new = _insert_short(connection, run_id, known, _without(asked, long))
     for key in long:
@@ -44,20 +51,49 @@ def put_points(connection: Connection, run_id: str, points: Mapping[str, Sequenc
     changed: list[tuple[Any, ...]] = []
     for key, of_key in asked.items():
         before = known.get(key, _NOTHING)
-        number = before.points + new[key]
+        number, tail = before.points + new[key], before.tail
         if number >= LONG and new[key]:
-            _file(connection, Curve(run_id, key), of_key, new=new[key], is_first=key not in long)
+            tail = _file(connection, Curve(run_id, key), tail, of_key, new=new[key])
         step, timestamp, value, is_nan = max(*of_key, before.latest, key=_recency)
-        changed.append((run_id, key, timestamp, step, value, is_nan, number))
+        changed.append((run_id, key, timestamp, step, value, is_nan, number, tail))
     if changed:
         insert_many(connection, _put_latest(connection.dialect.name), changed)
     return sum(new.values())
 
 
-def _known_of(connection: Connection, run_id: str, keys: Sequence[str]) -> dict[str, _Known]:
-    statement = _find_known(connection.dialect.name)
-    rows = connection.execute(statement, {"run_id": run_id, **listed(connection, keys)})
-    return {row[0]: _Known((row[1], row[2], row[3], row[4]), row[5]) for row in rows}
+def _known_of(
+    connection: Connection, run_id: str, points: dict[str, list[Point]]
+) -> dict[str, _Known]:
+    """Return what is known of keys.
+
+    PostgreSQL is asked by a write that changes nothing: what a transaction has read, none beside it
+    may write, and it means whole pages by it, on which the keys of other runs lie.
+    """
+    dialect = connection.dialect.name
+    if dialect == "sqlite":
+        bound = {"run_id": run_id, **listed(connection, list(points))}
+        rows = connection.execute(_find_known(dialect), bound).all()
+    else:
+        new = [_first_row(run_id, key, of_key) for key, of_key in points.items()]
+        rows = connection.execute(_touch(dialect), new).all()
+    return {
+        key: _Known((step, timestamp, value, is_nan), number, tail)
+        for key, step, timestamp, value, is_nan, number, tail in rows
+    }
+
+
+def _first_row(run_id: str, key: str, points: list[Point]) -> dict[str, Any]:
+    step, timestamp, value, is_nan = max(points, key=_recency)
+    return {
+        "run_id": run_id,
+        "key": key,
+        "timestamp": timestamp,
+        "step": step,
+        "value": value,
+        "is_nan": is_nan,
+        "points": 0,
+        "tail": None,
+    }
 
 
 def _without(points: dict[str, list[Point]], keys: set[str]) -> dict[str, list[Point]]:
@@ -90,12 +126,12 @@ def _insert(connection: Connection, run_id: str, points: dict[str, list[Point]])
 
 
 def _file(
-    connection: Connection, curve: Curve, points: Sequence[Point], *, new: int, is_first: bool
-) -> None:
-    if is_first:
-        file_curve(connection, curve)
-    else:
-        file_points(connection, curve, points, new=new)
+    connection: Connection, curve: Curve, tail: bytes | None, points: Sequence[Point], *, new: int
+) -> bytes:
+    """File points of a long curve, or all of one that gets long, and return its tail."""
+    if tail is None:
+        return encode(file_curve(connection, curve))
+    return encode(file_points(connection, curve, decode_tail(tail), points, new=new))
 
 
 def _recency(point: Point) -> tuple[int, int, float]:
@@ -105,9 +141,16 @@ def _recency(point: Point) -> tuple[int, int, float]:
 @cache
 def _find_known(dialect: str) -> Select[Any]:
     table = latest_metrics.c
-    return select(
-        table.key, table.step, table.timestamp, table.value, table.is_nan, table.points
-    ).where(table.run_id == bindparam("run_id"), is_among(dialect, table.key))
+    return select(*_KNOWN).where(table.run_id == bindparam("run_id"), is_among(dialect, table.key))
+
+
+@cache
+def _touch(dialect: str) -> ReturningInsert[Any]:
+    statement = insert_by(dialect, latest_metrics)
+    old = latest_metrics.c
+    return statement.on_conflict_do_update(
+        index_elements=[old.run_id, old.key], set_={"points": old.points}
+    ).returning(*_KNOWN)
 
 
 @cache
@@ -123,7 +166,7 @@ def _count_points(dialect: str) -> Select[Any]:
 @cache
 def _put_latest(dialect: str) -> Insert:
     statement = insert_by(dialect, latest_metrics)
-    changing = ("timestamp", "step", "value", "is_nan", "points")
+    changing = ("timestamp", "step", "value", "is_nan", "points", "tail")
     return statement.on_conflict_do_update(
         index_elements=[latest_metrics.c.run_id, latest_metrics.c.key],
         set_={name: statement.excluded[name] for name in changing},

@@ -17,6 +17,8 @@ from tracking.wire import Metric, Param, Run, RunData, RunInfo, Tag
 
 T = TypeVar("T", Param, Tag)
 
+_NOT_SHOWN = {"points", "tail"}
+
 
 def to_runs(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
     """Return the runs of these rows, with what they logged, in order."""
@@ -72,7 +74,7 @@ def _latest(connection: Connection, run_ids: Sequence[str]) -> dict[str, list[Me
     entries: dict[str, list[Metric]] = {run_id: [] for run_id in run_ids}
     statement = _of_runs(connection.dialect.name, latest_metrics)
     rows = connection.execute(statement, listed(connection, run_ids)).all()
-    for run_id, key, timestamp, step, value, is_nan, _ in rows:
+    for run_id, key, timestamp, step, value, is_nan in rows:
         told = "NaN" if is_nan else value
         entries[run_id].append(Metric(key=key, value=told, timestamp=timestamp, step=step))
     return entries
@@ -90,6 +92,9 @@ def _texts(
 
 @cache
 def _of_runs(dialect: str, table: Table) -> Select[Any]:
+    shown = [column for column in table.c if column.name not in _NOT_SHOWN]
     return (
-        select(table).where(is_among(dialect, table.c.run_id)).order_by(table.c.run_id, table.c.key)
+        select(*shown)
+        .where(is_among(dialect, table.c.run_id))
+        .order_by(table.c.run_id, table.c.key)
     )

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from tracking.buckets import Bucket, Point, gather, groups_within, thin
 from tracking.limits import check_max_results, check_run_ids
 from tracking.schema import latest_metrics, metrics
-from tracking.sql_buckets import LONG, Curve, Steps, buckets_within
+from tracking.sql_buckets import Curve, Steps, buckets_within, decode_tail
 from tracking.sql_lists import is_among, listed
 from tracking.wire import Metric
 
@@ -87,24 +87,26 @@ def sample(
     asked_steps = Steps(*steps) if steps else _ALL
     asked_runs = check_run_ids(run_ids)
     statement, bound = _count(connection.dialect.name), listed(connection, asked_runs)
-    counts = {row[0]: row[1] for row in connection.execute(statement, {"key": key, **bound})}
+    rows = connection.execute(statement, {"key": key, **bound})
+    ends = {run_id: (count, tail) for run_id, count, tail in rows}
     return [
         _to_metric(run_id, key, point)
         for run_id in asked_runs
         for point in _points(
-            connection, _Asked(Curve(run_id, key), asked_steps, size), counts.get(run_id, 0)
+            connection, _Asked(Curve(run_id, key), asked_steps, size), *ends.get(run_id, (0, None))
         )
     ]
 
 
-def _points(connection: Connection, asked: _Asked, count: int) -> list[Point]:
+def _points(connection: Connection, asked: _Asked, count: int, tail: bytes | None) -> list[Point]:
     """Return the points that draw a curve; the count is 0 where nobody has counted."""
     if 0 < count <= asked.most:
         return sorted(_read_all(connection, asked, _EVER))
-    if count < LONG:
+    if tail is None:
         return _read(connection, asked, _EVER)
     wanted = groups_within(asked.most)
-    found, is_enough = buckets_within(connection, asked.curve, asked.steps, wanted=wanted)
+    end = decode_tail(tail)
+    found, is_enough = buckets_within(connection, asked.curve, end, asked.steps, wanted=wanted)
     if not found:
         return []
     cut = [bucket for bucket in found if not _is_within(bucket, asked.steps)]
@@ -173,7 +175,7 @@ def _to_metric(run_id: str, key: str, point: Point) -> Metric:
 @cache
 def _count(dialect: str) -> Select[Any]:
     table = latest_metrics.c
-    return select(table.run_id, table.points).where(
+    return select(table.run_id, table.points, table.tail).where(
         is_among(dialect, table.run_id), table.key == bindparam("key")
     )
 

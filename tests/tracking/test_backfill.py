@@ -9,7 +9,7 @@ from sqlalchemy import Engine, NullPool, create_engine, make_url, select, text
 from tracking.database import open_database, upgrade
 from tracking.schema import latest_metrics, metric_buckets
 from tracking.schema_history import migrate
-from tracking.sql_buckets import LONG, Curve, file_curve
+from tracking.sql_buckets import LONG, Curve, file_anew
 
 LENGTH = LONG + 3_000
 RUNS = 501
@@ -79,7 +79,7 @@ def test_old_points_are_counted_and_filed(old_uri: str) -> None:
             "long": LENGTH,
             "short": 49,
         }
-    database.write(lambda connection: file_curve(connection, Curve("run9", "long")))
+    database.write(lambda connection: file_anew(connection, Curve("run9", "long")))
     with database.read() as connection:
         assert filed == connection.execute(rows).all()
     assert len(filed) > LENGTH / 16

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from tracking.database import Database, open_database
 from tracking.schema import latest_metrics, metric_buckets, metrics
-from tracking.sql_buckets import LONG, Curve, file_curve
+from tracking.sql_buckets import LONG, Curve, file_anew
 from tracking.sql_purging import purge_runs
 from tracking.sql_store import SqlTrackingStore
 from tracking.wire import CreateRun, LogBatch, Metric
@@ -81,7 +81,7 @@ def test_short_curves_have_no_buckets_and_long_ones_levels_of_them(database: Dat
     log(store, run_id, "long", range(LONG + 40))
 
     assert before == {}
-    assert levels(database) == {0: 259, 1: 64, 2: 16, 3: 4, 4: 1}
+    assert levels(database) == {0: 258, 1: 64, 2: 16, 3: 4, 4: 1}
 
 
 def test_buckets_that_are_made_anew_are_those_that_were_filed(database: Database) -> None:
@@ -92,7 +92,7 @@ def test_buckets_that_are_made_anew_are_those_that_were_filed(database: Database
     with database.read() as connection:
         filed = connection.execute(rows).all()
 
-    database.write(lambda connection: file_curve(connection, Curve(run_id, "m")))
+    database.write(lambda connection: file_anew(connection, Curve(run_id, "m")))
 
     with database.read() as connection:
         assert connection.execute(rows).all() == filed

@@ -82,7 +82,7 @@ CREATE TABLE latest_metrics (
 	timestamp BIGINT NOT NULL, 
 	step BIGINT NOT NULL, 
 	value FLOAT NOT NULL, 
-	is_nan BOOLEAN NOT NULL, points BIGINT DEFAULT '0' NOT NULL, 
+	is_nan BOOLEAN NOT NULL, points BIGINT DEFAULT '0' NOT NULL, tail BLOB, 
 	CONSTRAINT pk_latest_metrics PRIMARY KEY (run_id, "key"), 
 	CONSTRAINT fk_latest_metrics_run_id FOREIGN KEY(run_id) REFERENCES runs (run_id)
 )

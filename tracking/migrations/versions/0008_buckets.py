@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import context, op
 
-from tracking.sql_buckets import LONG, Curve, file_curve
+from tracking.sql_buckets import LONG, Curve, file_anew
 
 revision = "0008"
 down_revision = "0007"
@@ -12,9 +12,10 @@ _RUNS_AT_ONCE = 500
 
 
 def upgrade() -> None:
-    """Make the column and the table, and fill both from the points."""
+    """Make the columns and the table, and fill them from the points."""
     points = sa.Column("points", sa.BigInteger, nullable=False, server_default="0")
     op.add_column("latest_metrics", points)
+    op.add_column("latest_metrics", sa.Column("tail", sa.LargeBinary))
     op.create_table(
         "metric_buckets",
         sa.Column("run_id", sa.String(256), nullable=False),
@@ -32,8 +33,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop both."""
+    """Drop them."""
     op.drop_table("metric_buckets")
+    op.drop_column("latest_metrics", "tail")
     op.drop_column("latest_metrics", "points")
 
 
@@ -46,7 +48,7 @@ def _fill() -> None:
         bound = {"first": some[0], "last": some[-1], "long": LONG}
         connection.execute(_COUNT, bound)
         for run_id, key in connection.execute(_LONG_ONES, bound).all():
-            file_curve(connection, Curve(run_id, key))
+            file_anew(connection, Curve(run_id, key))
         tell(f"Points of {start + len(some):,} of {len(run_ids):,} runs are counted.")
 
 
