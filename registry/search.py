@@ -19,7 +19,14 @@ from registry.schema import (
 )
 from registry.wire import SearchRequest
 from tracking.errors import InvalidRequest
-from tracking.filter import Comparison, Operator, Order, parse_filter, parse_order
+from tracking.filter import (
+    Comparison,
+    Operator,
+    Order,
+    parse_filter,
+    parse_order,
+    require_few_orders,
+)
 from tracking.page_tokens import place_of, token_for
 from tracking.sql_comparing import compare_entry, compare_number, compare_text
 
@@ -129,6 +136,7 @@ def _tag_condition(
 
 
 def _orders(request: SearchRequest, columns: Columns) -> list[ColumnElement[Any]]:
+    require_few_orders(request.order_by)
     return [_ordered(parse_order(text), columns) for text in request.order_by]
 
 

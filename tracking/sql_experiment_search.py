@@ -6,7 +6,14 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, select
 
 from tracking.errors import InvalidRequest
-from tracking.filter import Comparison, Operator, Order, parse_filter, parse_order
+from tracking.filter import (
+    Comparison,
+    Operator,
+    Order,
+    parse_filter,
+    parse_order,
+    require_few_orders,
+)
 from tracking.limits import MOST_RUNS, check_max_results
 from tracking.page_tokens import place_of, token_for
 from tracking.schema import experiment_tags, experiments
@@ -29,6 +36,7 @@ def search(connection: Connection, request: SearchExperiments) -> ExperimentPage
     size = check_max_results(request.max_results, MOST_RUNS)
     query = msgspec.json.encode(msgspec.structs.replace(request, page_token=None, max_results=1))
     offset = int(place_of(request.page_token, query=query)[0]) if request.page_token else 0
+    require_few_orders(request.order_by)
     conditions = [_condition(clause) for clause in parse_filter(request.filter)]
     statement = (
         select(experiments)

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 from tracking.errors import InvalidRequest
-from tracking.filter import Comparison, parse_filter, parse_order
+from tracking.filter import Comparison, parse_filter, parse_order, require_few_orders
 from tracking.limits import check_max_results
 from tracking.model_limits import MOST_MODELS
 from tracking.page_tokens import place_of, token_for
@@ -133,6 +133,7 @@ def _long_status(value: object) -> object:
 
 
 def _ordered(statement: Select[Any], orders: Sequence[LoggedModelOrder]) -> Select[Any]:
+    require_few_orders(orders)
     for order in orders:
         statement = _ordered_by(statement, order)
     return statement.order_by(logged_models.c.creation_time.desc(), logged_models.c.model_id)

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, Row, Select
 
-from tracking.filter import Order, parse_filter, parse_order
+from tracking.filter import Order, parse_filter, parse_order, require_few_orders
 from tracking.limits import MOST_RUNS, check_max_results
 from tracking.page_tokens import place_of, token_for
 from tracking.schema import latest_metrics, runs
@@ -66,6 +66,7 @@ def _wanted(
     filter_text: str, order_by: tuple[str, ...], experiment_ids: tuple[str, ...], view: str
 ) -> Wanted:
     """Parse what is asked for, and check that there are such things."""
+    require_few_orders(order_by)
     numbers = [find_number(experiment_id) for experiment_id in experiment_ids]
     wanted = Wanted(
         clauses=tuple(parse_filter(filter_text)),

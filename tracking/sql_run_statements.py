@@ -38,6 +38,7 @@ OFFSET, MOST, REACH = "offset", "most", "reach"
 
 _MOST_KEPT = 64
 _MOST_BRANCHES = 40
+_MOST_CONDITIONS = 200
 
 
 @lru_cache(_MOST_KEPT)
@@ -66,7 +67,9 @@ def by_runs(wanted: Wanted, *, is_by_start: bool) -> Select[Any]:
     """
     conditions = _conditions(wanted)
     branches = [(number, gone) for number in wanted.experiments for gone in wanted.lifecycles]
-    if len(branches) == 1 or not is_by_start or len(branches) > _MOST_BRANCHES:
+    size = len(branches) * (1 + len(conditions))
+    is_small = len(branches) <= _MOST_BRANCHES and size <= _MOST_CONDITIONS
+    if len(branches) == 1 or not is_by_start or not is_small:
         statement = select(runs).where(*_within(wanted), *conditions)
         return _part_of(ordered(statement, wanted.orders))
     of_branches = (

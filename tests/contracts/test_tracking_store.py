@@ -688,6 +688,27 @@ def test_an_order_outside_the_grammar_is_refused(searched: TrackingStore, order:
         names(searched, order_by=[order])
 
 
+def test_more_orders_than_sqlite_survives_are_refused(searched: TrackingStore) -> None:
+    twenty = [f"metrics.m{number}" for number in range(20)]
+
+    assert names(searched, order_by=twenty) == ["dog", "cat", "bee", "ant"]
+    with pytest.raises(InvalidRequest, match="order_by"):
+        names(searched, order_by=[*twenty, "run_name"])
+    with pytest.raises(InvalidRequest, match="order_by"):
+        searched.search_experiments(SearchExperiments(order_by=["name"] * 80))
+
+
+@pytest.mark.parametrize("count", [3, 41])
+def test_many_clauses_over_many_experiments_are_answered(
+    searched: TrackingStore, count: int
+) -> None:
+    wanted = " AND ".join(["params.depth != '7'"] * 100)
+
+    found = names(searched, experiment_ids=[str(n) for n in range(count)], filter=wanted)
+
+    assert found == ["dog", "cat", "bee", "ant"]
+
+
 def test_runs_come_in_pages_that_miss_and_repeat_none(searched: TrackingStore) -> None:
     request = SearchRuns(experiment_ids=["0"], max_results=3)
 
