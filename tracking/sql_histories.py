@@ -31,12 +31,16 @@ def history(
     size = check_max_results(max_results, MOST_POINTS)
     row_of(connection, run_id)
     query = f"{run_id}/{key}".encode()
-    statement = select(metrics).where(metrics.c.run_id == run_id, metrics.c.key == key)
+    statement = select(*_PLACE).where(metrics.c.run_id == run_id, metrics.c.key == key)
     if page_token:
         statement = statement.where(tuple_(*_PLACE) > _after(page_token, query))
     rows = connection.execute(statement.order_by(*_PLACE).limit(size + 1)).all()
-    token = token_for(_place(rows[size - 1]), query=query) if len(rows) > size else None
-    return MetricPage(metrics=[to_metric(row) for row in rows[:size]], next_page_token=token)
+    token = token_for(list(rows[size - 1]), query=query) if len(rows) > size else None
+    points = [
+        Metric(key=key, value="NaN" if is_nan else value, timestamp=timestamp, step=step)
+        for timestamp, step, value, is_nan in rows[:size]
+    ]
+    return MetricPage(metrics=points, next_page_token=token)
 
 
 def bulk_history(
@@ -62,10 +66,6 @@ def bulk_history(
 def _to_owned_metric(row: Row[Any]) -> Metric:
     """Return the point of a row with its run, which tells it from those of other runs."""
     return msgspec.structs.replace(to_metric(row), run_id=row.run_id)
-
-
-def _place(row: Any) -> tuple[int, int, float, bool]:
-    return row.timestamp, row.step, row.value, row.is_nan
 
 
 def _after(token: str, query: bytes) -> Any:
