@@ -11,6 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MLFLOW := .venvs/mlflow
+MLFLOW2 := .venvs/mlflow2
 TRITON := .venvs/triton
 PEERS := bentoml litserve mlserver
 BOOT := $(VENV)/.boot
@@ -35,12 +36,18 @@ $(READY): $(BOOT)/bin/uv requirements/dev.txt pyproject.toml
 	$(BOOT)/bin/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-# The real mlflow and tritonclient, in environments of their own: their needs never bend our lock.
-interop-env: $(MLFLOW)/.ready $(TRITON)/.ready
+# The real mlflow (3.x and 2.x) and tritonclient, in environments of their own: their needs never
+# bend our lock.
+interop-env: $(MLFLOW)/.ready $(MLFLOW2)/.ready $(TRITON)/.ready
 
 $(MLFLOW)/.ready: $(BOOT)/bin/uv requirements/interop.txt
 	$(BOOT)/bin/uv venv --quiet --allow-existing --python $(BIN)/python $(MLFLOW)
 	$(BOOT)/bin/uv pip sync --quiet --python $(MLFLOW)/bin/python --require-hashes requirements/interop.txt
+	@touch $@
+
+$(MLFLOW2)/.ready: $(BOOT)/bin/uv requirements/interop2.txt
+	$(BOOT)/bin/uv venv --quiet --allow-existing --python $(BIN)/python $(MLFLOW2)
+	$(BOOT)/bin/uv pip sync --quiet --python $(MLFLOW2)/bin/python --require-hashes requirements/interop2.txt
 	@touch $@
 
 $(TRITON)/.ready: $(BOOT)/bin/uv requirements/triton.txt
@@ -104,6 +111,7 @@ lock: $(BOOT)/bin/uv
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) requirements/interop.in -o requirements/interop.txt
+	$(COMPILE) requirements/interop2.in -o requirements/interop2.txt
 	$(COMPILE) requirements/triton.in -o requirements/triton.txt
 	for peer in $(PEERS); do \
 		$(COMPILE) requirements/peers/$$peer.in -o requirements/peers/$$peer.txt || exit 1; done

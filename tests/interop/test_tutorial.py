@@ -1,4 +1,4 @@
-"""The unmodified ``mlflow`` client does its users' tutorial against a real server of ours."""
+"""Unmodified ``mlflow`` clients, 3.x and 2.x, do their users' tutorial against a server of ours."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,41 +10,46 @@ from msgspec import Struct
 from tests.interop.client import run_script
 from tests.journeys.server import Server, running
 
+NAME = "random_forest_model"
+
 
 class Tutorial(Struct, frozen=True):
-    """A server on which the tutorial was done, and what the client was told."""
+    """A server on which the tutorial was done, the client that did it, and what it was told."""
 
     server: Server
+    client: str
     told: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tutorial]:
-    folder: Path = tmp_path_factory.mktemp("tutorial")
-    with running(Server(folder / "server")) as server:
-        yield Tutorial(server, run_script("tutorial.py", url=server.url, folder=folder))
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(Server(tmp_path_factory.mktemp("tutorial") / "server")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module", params=["mlflow", "mlflow2"])
+def tutorial(
+    request: pytest.FixtureRequest, server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Tutorial:
+    client: str = request.param
+    folder: Path = tmp_path_factory.mktemp(client)
+    told = run_script("tutorial.py", url=server.url, folder=folder, client=client)
+    return Tutorial(server, client, told)
 
 
 def test_the_client_finds_all_that_it_logged(tutorial: Tutorial) -> None:
     told = tutorial.told
-    run_id, model_id, seen = told["run_id"], told["model_id"], told["seen"]
-    source = f"runs:/{run_id}/random_forest_model"
+    run_id, model_id = told["run_id"], told["model_id"]
+    source = f"runs:/{run_id}/{NAME}"
+    folder = [] if model_id else [NAME]
 
-    assert seen == {
+    assert told["seen"] == {
         "status": "FINISHED",
         "params": {"n_estimators": "5", "random_state": "0"},
         "losses": [1.0, 0.5, 1.0 / 3.0],
-        "artifacts": ["classes.json", "report.txt"],
+        "artifacts": ["classes.json", *folder, "report.txt"],
         "dataset": ["iris", "training"],
-        "outputs": [model_id],
-        "logged": ["random_forest_model", "READY", run_id],
-        "logged_params": {"n_estimators": "5", "random_state": "0"},
-        # The client gives a model the points of the step that it was logged at.
-        "logged_metrics": [["accuracy", 0], ["loss", 0]],
-        # The server notes the version, and then the client does.
-        "logged_versions": 2 * [{"name": "IrisRF", "version": "1"}],
-        "found": [model_id],
-        "first_source": f"models:/{model_id}",
+        "first_source": f"models:/{model_id}" if model_id else f"{told['artifacts']}/{NAME}",
         "second": [source, "from a run's URI", {"validated": "yes"}, ["champion"]],
         "stages": {"1": "Archived", "2": "Production"},
         "models": ["sorts irises"],
@@ -52,11 +57,28 @@ def test_the_client_finds_all_that_it_logged(tutorial: Tutorial) -> None:
     }
 
 
+def test_the_client_finds_the_model_that_its_run_logged(tutorial: Tutorial) -> None:
+    told = tutorial.told
+    run_id, model_id = told["run_id"], told["model_id"]
+    logged = {
+        "outputs": [model_id],
+        "logged": [NAME, "READY", run_id],
+        "logged_params": {"n_estimators": "5", "random_state": "0"},
+        # The client gives a model the points of the step that it was logged at.
+        "logged_metrics": [["accuracy", 0], ["loss", 0]],
+        # The server notes the version, and then the client does.
+        "logged_versions": 2 * [{"name": told["model"], "version": "1"}],
+        "found": [model_id],
+    }
+
+    assert told["logged"] == (logged if tutorial.client == "mlflow" else {})
+
+
 def test_every_uri_loads_the_model_that_was_logged(tutorial: Tutorial) -> None:
     """Also ``models:/IrisRF/2``, made from a run's URI that names no folder of the run."""
     told = tutorial.told
 
-    assert len(told["predictions"]) == 6
+    assert len(told["predictions"]) == (6 if told["model_id"] else 5)
     assert set(map(tuple, told["predictions"].values())) == {tuple(told["expected"])}
 
 
@@ -64,9 +86,10 @@ def test_the_client_of_deployments_is_answered(tutorial: Tutorial) -> None:
     assert tutorial.told["deployed"] == tutorial.told["expected"]
 
 
-@pytest.mark.parametrize("target", ["IrisRF", "IrisRF/1", "IrisRF/2", "IrisRF@champion"])
-def test_what_the_client_registered_answers_over_http(tutorial: Tutorial, target: str) -> None:
+@pytest.mark.parametrize("ref", ["", "/1", "/2", "@champion"])
+def test_what_the_client_registered_answers_over_http(tutorial: Tutorial, ref: str) -> None:
     server, told = tutorial.server, tutorial.told
+    target = told["model"] + ref
 
     def all_answer() -> bool:
         replies = server.ask_every_worker(lambda: server.predict(target, told["rows"]))

@@ -1,6 +1,7 @@
 """The tutorial of MLflow's users, run by the real client in an environment of its own.
 
 Called as ``tutorial.py <answers.json>``; the server's URI is in the environment, as users have it.
+Clients of 2.x know no logged models: a model is a folder of its run, and nothing else differs.
 """
 
 import json
@@ -16,14 +17,19 @@ from requests import HTTPError
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 
-MODEL = "IrisRF"
+HAS_LOGGED_MODELS = not mlflow.__version__.startswith("2.")
+MODEL = "IrisRF" if HAS_LOGGED_MODELS else "IrisRF2"
+NAME = "random_forest_model"
 FEATURES, TARGETS = load_iris(return_X_y=True)
 ROWS = FEATURES[::30]
 SERVED_WITHIN_S = 60.0
 
 
 def train(folder: Path) -> tuple[str, str, list[int]]:
-    """Log and register a model; return the run, the logged model, and what it should answer."""
+    """Log and register a model; return the run, the logged model, and what it should answer.
+
+    The logged model is an empty text where the client has none.
+    """
     report = folder / "report.txt"
     report.write_text("good", encoding="utf-8")
     mlflow.set_experiment("demo_experiment")
@@ -37,21 +43,23 @@ def train(folder: Path) -> tuple[str, str, list[int]]:
         mlflow.log_dict({"classes": [0, 1, 2]}, "classes.json")
         mlflow.log_artifact(str(report))
         mlflow.log_input(mlflow.data.from_numpy(FEATURES, name="iris"), context="training")
-        # The client's own default format refuses trees with the skops it installs.
+        named = {"name": NAME} if HAS_LOGGED_MODELS else {"artifact_path": NAME}
+        # The default format of 3.x refuses trees with the skops that comes with it.
         logged = mlflow.sklearn.log_model(
             forest,
-            name="random_forest_model",
+            **named,
             input_example=FEATURES[:2],
             pip_requirements=["scikit-learn"],
             registered_model_name=MODEL,
             serialization_format="cloudpickle",
         )
-    return run.info.run_id, logged.model_id, forest.predict(ROWS).tolist()
+    model_id = logged.model_id if HAS_LOGGED_MODELS else ""
+    return run.info.run_id, model_id, forest.predict(ROWS).tolist()
 
 
 def register(client: MlflowClient, run_id: str) -> None:
     """Make a second version from the run's URI; give both stages, aliases, words."""
-    source = f"runs:/{run_id}/random_forest_model"
+    source = f"runs:/{run_id}/{NAME}"
     client.create_model_version(MODEL, source=source, run_id=run_id)
     client.transition_model_version_stage(MODEL, "1", "Production")
     client.transition_model_version_stage(MODEL, "2", "Staging")
@@ -62,10 +70,9 @@ def register(client: MlflowClient, run_id: str) -> None:
     client.set_model_version_tag(MODEL, "2", "validated", "yes")
 
 
-def look(client: MlflowClient, run_id: str, model_id: str) -> dict[str, Any]:
+def look(client: MlflowClient, run_id: str) -> dict[str, Any]:
     """Return what the client is told of everything that was made."""
     run = client.get_run(run_id)
-    logged = client.get_logged_model(model_id)
     second = client.get_model_version(MODEL, "2")
     [read] = run.inputs.dataset_inputs
     return {
@@ -74,7 +81,24 @@ def look(client: MlflowClient, run_id: str, model_id: str) -> dict[str, Any]:
         "losses": [point.value for point in client.get_metric_history(run_id, "loss")],
         "artifacts": sorted(file.path for file in client.list_artifacts(run_id)),
         "dataset": [read.dataset.name, read.tags[0].value],
-        "outputs": [model.model_id for model in run.outputs.model_outputs],
+        "first_source": client.get_model_version(MODEL, "1").source,
+        "second": [second.source, second.description, second.tags, list(second.aliases)],
+        "stages": {
+            version.version: version.current_stage
+            for version in client.search_model_versions(f"name = '{MODEL}'")
+        },
+        "models": [
+            model.description for model in client.search_registered_models(f"name = '{MODEL}'")
+        ],
+        "latest": [v.version for v in client.get_latest_versions(MODEL, stages=["Production"])],
+    }
+
+
+def look_at_logged_model(client: MlflowClient, run_id: str, model_id: str) -> dict[str, Any]:
+    """Return what the client is told of the logged model."""
+    logged = client.get_logged_model(model_id)
+    return {
+        "outputs": [model.model_id for model in client.get_run(run_id).outputs.model_outputs],
         "logged": [logged.name, logged.status.value, logged.source_run_id],
         "logged_params": logged.params,
         "logged_metrics": sorted((metric.key, metric.step) for metric in logged.metrics),
@@ -82,18 +106,10 @@ def look(client: MlflowClient, run_id: str, model_id: str) -> dict[str, Any]:
         "found": [
             model.model_id
             for model in mlflow.search_logged_models(
-                filter_string="name = 'random_forest_model' AND metrics.accuracy > 0.5",
+                filter_string=f"name = '{NAME}' AND metrics.accuracy > 0.5",
                 output_format="list",
             )
         ],
-        "first_source": client.get_model_version(MODEL, "1").source,
-        "second": [second.source, second.description, second.tags, list(second.aliases)],
-        "stages": {
-            version.version: version.current_stage
-            for version in client.search_model_versions(f"name = '{MODEL}'")
-        },
-        "models": [model.description for model in client.search_registered_models()],
-        "latest": [v.version for v in client.get_latest_versions(MODEL, stages=["Production"])],
     }
 
 
@@ -104,9 +120,10 @@ def load(run_id: str, model_id: str) -> dict[str, list[int]]:
         f"models:/{MODEL}/1",
         f"models:/{MODEL}/2",
         f"models:/{MODEL}@champion",
-        f"models:/{model_id}",
-        f"runs:/{run_id}/random_forest_model",
+        f"runs:/{run_id}/{NAME}",
     ]
+    if model_id:
+        uris.append(f"models:/{model_id}")
     return {uri: mlflow.pyfunc.load_model(uri).predict(ROWS).tolist() for uri in uris}
 
 
@@ -131,11 +148,14 @@ def main(answers: Path) -> None:
     run_id, model_id, expected = train(answers.parent)
     register(client, run_id)
     told = {
+        "model": MODEL,
         "run_id": run_id,
         "model_id": model_id,
         "rows": ROWS.tolist(),
         "expected": expected,
-        "seen": look(client, run_id, model_id),
+        "artifacts": client.get_run(run_id).info.artifact_uri,
+        "seen": look(client, run_id),
+        "logged": look_at_logged_model(client, run_id, model_id) if model_id else {},
         "predictions": load(run_id, model_id),
         "deployed": deploy(),
     }
