@@ -82,6 +82,7 @@ def upgrade(uri: str, tell: Callable[[str], None] = lambda _: None) -> None:
 
     Raises:
         InvalidRequest: No database of ours has such a URI.
+        SchemaOutdated: It is newer than this program, or another program's.
         Unavailable: It does not answer.
     """
     url = _parse(uri)

@@ -20,7 +20,7 @@ StagedoorError              INTERNAL_ERROR
 ├── DeadlineExceeded        DEADLINE_EXCEEDED        no answer in time
 ├── StorageFull             STORAGE_FULL             no space; nothing partial was kept
 ├── ModelFailed             MODEL_FAILED             the model raised on these rows
-└── SchemaOutdated          SCHEMA_OUTDATED          the database is older than this program
+└── SchemaOutdated          SCHEMA_OUTDATED          the database has another schema than ours
 
 HTTP learns of these in ``gateway/errors.py`` and nowhere else; ``tracking.http`` turns a code back
 into its class, so that a caller cannot tell a local store from a remote one.
@@ -158,7 +158,7 @@ class ModelFailed(StagedoorError):
 
 
 class SchemaOutdated(StagedoorError):
-    """The database is older than this program."""
+    """The database is older or newer than this program, or another program's."""
 
     code = "SCHEMA_OUTDATED"
 

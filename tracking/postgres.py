@@ -115,7 +115,9 @@ def upgrade_postgres(url: URL, tell: Callable[[str], None] = lambda _: None) -> 
     try:
         with engine.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _MIGRATION_LOCK})
-            if schema_history.find_revision(connection) != schema_history.head():
+            revision = schema_history.find_revision(connection)
+            schema_history.require_no_later(revision, url=_shown(url))
+            if revision != schema_history.head():
                 schema_history.migrate(connection, tell=tell)
     except DBAPIError as error:
         raise _translated(error) from error

@@ -17,7 +17,13 @@ _FOLDER = Path(__file__).parent / "migrations"
 
 def head() -> str:
     """Return the revision this program needs, without the cost of importing Alembic."""
-    return max(file.name.partition("_")[0] for file in (_FOLDER / "versions").glob("[0-9]*_*.py"))
+    return revisions()[-1]
+
+
+def revisions() -> list[str]:
+    """Return the history, oldest first."""
+    files = (_FOLDER / "versions").glob("[0-9]*_*.py")
+    return sorted(file.name.partition("_")[0] for file in files)
 
 
 def find_revision(connection: Connection) -> str | None:
@@ -31,20 +37,34 @@ def require_head(revision: str | None, *, url: str) -> None:
     """Check that a database's revision is the one this program needs.
 
     Raises:
-        SchemaOutdated: It is an older one, or a newer one.
+        SchemaOutdated: It is an older one, a newer one, or none of ours.
     """
-    needed = head()
-    if revision == needed:
-        return
-    if revision is not None and revision > needed:
+    require_no_later(revision, url=url)
+    if revision != head():
         raise SchemaOutdated(
-            f"The database {url!r} has schema {revision!r}, newer than the {needed!r} of this"
+            f"The database {url!r} has schema {revision!r}, this program needs {head()!r}."
+            f" Back it up, then run: stagedoor db upgrade --backend-store-uri {url}"
+        )
+
+
+def require_no_later(revision: str | None, *, url: str) -> None:
+    """Check that a database is one that this program can bring to its own revision.
+
+    Raises:
+        SchemaOutdated: Its revision is newer than this program, or none of ours.
+    """
+    if revision is None:
+        return
+    if not revision.isdecimal():
+        raise SchemaOutdated(
+            f"The database {url!r} has schema {revision!r}, which another program made (MLflow"
+            " names its schemas so). Name a new database, and leave that one as it is."
+        )
+    if revision > head():
+        raise SchemaOutdated(
+            f"The database {url!r} has schema {revision!r}, newer than the {head()!r} of this"
             " program. Upgrade stagedoor."
         )
-    raise SchemaOutdated(
-        f"The database {url!r} has schema {revision!r}, this program needs {needed!r}."
-        f" Back it up, then run: stagedoor db upgrade --backend-store-uri {url}"
-    )
 
 
 def migrate(

@@ -148,6 +148,7 @@ def upgrade_sqlite(url: URL, tell: Callable[[str], None] = lambda _: None) -> No
     path = _path(url)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        schema_history.require_no_later(_revision(path), url=f"sqlite:///{path}")
         lock = FileLock(lock_path(path))
         with lock.held():
             # It holds hashed tokens and the secret that signs; its WAL gets the same mode.
@@ -244,7 +245,8 @@ def _revision(path: Path) -> str | None:
     if not path.exists():
         return None
     try:
-        with _migrating_engine(path).connect() as connection:
+        # Only looked at: another program's file is not to become one in WAL mode.
+        with create_engine(f"sqlite:///{path}", poolclass=NullPool).connect() as connection:
             return schema_history.find_revision(connection)
     except DatabaseError as error:
         if _code(error) == sqlite3.SQLITE_NOTADB:
