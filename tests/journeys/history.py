@@ -3,9 +3,13 @@
 Every call that was made is in the history, failed or not. Who promoted what is told beside it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import accumulate, pairwise
+from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 _OK = 200
@@ -94,3 +98,118 @@ def wanderers(history: Iterable[Answered]) -> dict[str, set[str]]:
         if row.key and row.status == _OK:
             seen.setdefault(row.key, set()).add(row.variant)
     return {key: variants for key, variants in seen.items() if len(variants) > 1}
+
+
+class Written(Struct, frozen=True, tag="written"):
+    """One write of a client and what became of it. Times in seconds of one clock.
+
+    Args:
+        name: What was written, unique in its history.
+        begun_s: Just before it was sent.
+        ended_s: Just after the answer was whole, or the call had failed.
+        status: The HTTP status; 0 when no answer came.
+        error: What went wrong.
+    """
+
+    name: str
+    begun_s: float
+    ended_s: float
+    status: int = 0
+    error: str = ""
+
+
+class Moved(Struct, frozen=True, tag="moved"):
+    """One move of a version to Production, and what became of it. Times as for ``Written``."""
+
+    version: str
+    begun_s: float
+    ended_s: float
+    status: int = 0
+
+
+class Seen(Struct, frozen=True, tag="seen"):
+    """Which versions one reader was told are in Production. Times as for ``Written``."""
+
+    versions: list[str]
+    begun_s: float
+    ended_s: float
+
+
+Recorded = Written | Moved | Seen
+
+
+def record(path: Path, entries: Iterable[Recorded]) -> None:
+    """Write a history to a file, a line each, for the judge."""
+    path.write_bytes(b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries))
+
+
+def recorded(path: Path) -> list[Recorded]:
+    """Read a history from its file."""
+    decoder = msgspec.json.Decoder(Recorded)
+    return [decoder.decode(line) for line in path.read_bytes().splitlines()]
+
+
+def lost_writes(history: Sequence[Recorded], found: Collection[str]) -> list[str]:
+    """Return the writes that were acknowledged and are not found. None at all is wrong too."""
+    acknowledged = [w.name for w in history if isinstance(w, Written) and w.status == _OK]
+    return [name for name in acknowledged if name not in found] or (
+        [] if acknowledged else ["nothing was acknowledged"]
+    )
+
+
+def torn_writes(found: Iterable[str]) -> list[str]:
+    """Return what is found and is not whole."""
+    return [name for name in found if " torn " in name]
+
+
+def unanswered(history: Iterable[Recorded]) -> list[Written]:
+    """Return the writes without an answer."""
+    return [write for write in history if isinstance(write, Written) and not write.status]
+
+
+def refused_writes(history: Iterable[Recorded]) -> list[Written]:
+    """Return the writes that got another answer than 200; one without an answer is none of them."""
+    writes = [write for write in history if isinstance(write, Written)]
+    return [write for write in writes if write.status not in (0, _OK)]
+
+
+def false_productions(history: Sequence[Recorded]) -> list[str]:
+    """Return the readings that cannot be: two in Production, none any more, or one long replaced.
+
+    A version may be seen from the beginning of its move until the end of a move that began after
+    its own had ended. A move without an answer may have happened at any time after its beginning.
+    """
+    moves = [entry for entry in history if isinstance(entry, Moved)]
+    seen = [entry for entry in history if isinstance(entry, Seen)]
+    during = [s for s in seen if any(m.begun_s <= s.ended_s for m in moves)]
+    if not moves or not during:
+        return ["nothing was moved, or nobody looked"]
+    done = sorted((move.ended_s, move.begun_s) for move in moves if move.status == _OK)
+    replaced_before = list(accumulate((begun for _, begun in done), max))
+    ends = [ended for ended, _ in done]
+    by_version: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for move in moves:
+        ended_s = move.ended_s if move.status == _OK else float("inf")
+        by_version[move.version].append((move.begun_s, ended_s))
+    return [
+        f"{reading.versions} were in Production from {reading.begun_s:.3f} to {reading.ended_s:.3f}"
+        for reading in seen
+        if not _may_be(reading, by_version, _newest(replaced_before, ends, reading.begun_s))
+    ]
+
+
+def _newest(replaced_before: list[float], ends: list[float], at_s: float) -> float | None:
+    """Return when the newest of the moves began that had ended before an instant."""
+    count = bisect_left(ends, at_s)
+    return replaced_before[count - 1] if count else None
+
+
+def _may_be(
+    reading: Seen, moves: Mapping[str, list[tuple[float, float]]], replaced_s: float | None
+) -> bool:
+    if not reading.versions:
+        return replaced_s is None
+    return len(reading.versions) == 1 and any(
+        begun_s <= reading.ended_s and (replaced_s is None or ended_s >= replaced_s)
+        for begun_s, ended_s in moves[reading.versions[0]]
+    )

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +125,15 @@ class Server:
     def kill(self) -> None:
         """End the supervisor at once; its workers notice and end by themselves."""
         self.process.kill()
+        self.process.wait(STOP_TIMEOUT_S)
+
+    def kill_everything(self) -> None:
+        """End the supervisor, its workers and their runners at once, in the middle of anything."""
+        beneath = descendants_of(self.process.pid)
+        self.process.kill()
+        for pid in beneath:
+            with suppress(ProcessLookupError):
+                kill_hard([pid])
         self.process.wait(STOP_TIMEOUT_S)
 
     def restart(self) -> None:

@@ -1,13 +1,27 @@
 """The judge finds planted faults; a judge that finds none proves nothing."""
 
+from pathlib import Path
+
+import pytest
 from msgspec.structs import replace
 
 from tests.journeys.history import (
     Answered,
+    Moved,
     Promoted,
+    Recorded,
+    Seen,
+    Written,
     failures,
     false_answers,
+    false_productions,
+    lost_writes,
     out_of_turn,
+    record,
+    recorded,
+    refused_writes,
+    torn_writes,
+    unanswered,
     wanderers,
 )
 from tests.journeys.models import marked_answer
@@ -65,3 +79,71 @@ def test_both_versions_may_answer_while_a_promotion_is_under_way() -> None:
     old = replace(GOOD, begun_s=20.5, ended_s=20.6)
 
     assert out_of_turn([old, replace(old, version=2)], PROMOTIONS) == []
+
+
+def test_a_history_is_read_from_its_file_as_it_was_written(tmp_path: Path) -> None:
+    history = [Written("é", 1.0, 2.0, 500, "no"), Moved("1", 1.0, 2.0, 200), Seen(["1"], 2.0, 3.0)]
+
+    record(tmp_path / "history", history)
+
+    assert recorded(tmp_path / "history") == history
+
+
+def test_writes_that_are_lost_torn_refused_or_unanswered_are_found() -> None:
+    kept, lost = Written("a", 0.0, 1.0, 200), Written("b", 0.0, 1.0, 200)
+    refused, cut = Written("c", 0.0, 1.0, 503), Written("d", 0.0, 1.0)
+    history = [kept, lost, refused, cut]
+
+    assert lost_writes(history, {"a", "c"}) == ["b"]
+    assert lost_writes([refused, cut], {"c"}) == ["nothing was acknowledged"]
+    assert torn_writes(["a", "r torn artifact w4"]) == ["r torn artifact w4"]
+    assert refused_writes(history) == [refused]
+    assert unanswered(history) == [cut]
+
+
+MOVES: list[Recorded] = [
+    Moved("1", 0.0, 1.0, 200),
+    Moved("2", 2.0, 3.0, 200),
+    Moved("3", 2.5, 3.5, 200),
+    Moved("4", 5.0, 6.0),
+]
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        Seen([], 0.0, 0.5),
+        Seen(["1"], 0.5, 0.6),
+        Seen(["1"], 2.9, 2.95),
+        Seen(["2"], 4.0, 4.1),
+        Seen(["3"], 4.0, 4.1),
+        Seen(["4"], 9.0, 9.1),
+        Seen(["3"], 9.0, 9.1),
+    ],
+    ids=repr,
+)
+def test_what_may_have_been_in_production_is_no_fault(reading: Seen) -> None:
+    assert false_productions([*MOVES, reading]) == []
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        Seen(["1", "2"], 2.5, 2.6),
+        Seen([], 1.1, 1.2),
+        Seen(["1"], 4.0, 4.1),
+        Seen(["2"], 1.1, 1.9),
+        Seen(["4"], 4.0, 4.1),
+        Seen(["9"], 4.0, 4.1),
+    ],
+    ids=repr,
+)
+def test_what_cannot_have_been_in_production_is_found(reading: Seen) -> None:
+    assert len(false_productions([*MOVES, reading])) == 1
+
+
+def test_moves_that_nobody_looked_at_show_nothing() -> None:
+    told = ["nothing was moved, or nobody looked"]
+
+    assert false_productions(MOVES) == told
+    assert false_productions([Seen(["1"], 0.0, 1.0)]) == told
