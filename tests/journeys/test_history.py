@@ -82,7 +82,11 @@ def test_both_versions_may_answer_while_a_promotion_is_under_way() -> None:
 
 
 def test_a_history_is_read_from_its_file_as_it_was_written(tmp_path: Path) -> None:
-    history = [Written("é", 1.0, 2.0, 500, "no"), Moved("1", 1.0, 2.0, 200), Seen(["1"], 2.0, 3.0)]
+    history: list[Recorded] = [
+        Written("é", 1.0, 2.0, 500, "no"),
+        Moved("1", 1.0, 2.0, 200),
+        Seen(["1"], 2.0, 3.0),
+    ]
 
     record(tmp_path / "history", history)
 
