@@ -1,4 +1,4 @@
-"""Real parts for all tests: fresh databases, in SQLite and on a real PostgreSQL server."""
+"""Real parts for all tests: fresh databases, in SQLite and on PostgreSQL, and an S3 server."""
 
 import logging
 import shutil
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from tests.object_store import S3Server, s3_server
 from tracking.database import open_database
 
 if TYPE_CHECKING:
@@ -93,6 +94,21 @@ def fresh_database(
             yield _copied(request.getfixturevalue("sqlite_template"), folder)
 
     return fresh
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server of this test process."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket_url(object_store: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a new prefix; whoever is started by the test may use it too."""
+    for name, value in object_store.environment().items():
+        monkeypatch.setenv(name, value)
+    return object_store.new_url()
 
 
 @pytest.fixture(scope="session")

@@ -17,18 +17,26 @@ from tracking.wire import FileInfo
 LARGE = bytes(range(256)) * 12_345
 
 
-@pytest.fixture(params=["folder", "memory", "http"])
+@pytest.fixture(params=["folder", "memory", "s3", "http", "http to s3"])
 def artifacts(
     request: pytest.FixtureRequest, tmp_path: Path, tracking_server: TrackingServer
 ) -> Iterator[ArtifactStore]:
-    local = open_artifacts("memory:///" if request.param == "memory" else str(tmp_path / "root"))
-    if request.param != "http":
+    local = open_artifacts(_destination(request, tmp_path))
+    if not request.param.startswith("http"):
         yield local
         return
     tracking_server.artifacts = local
     api = HttpApi(tracking_server.address, retry_for_s=0)
     yield HttpArtifacts(api)
     api.close()
+
+
+def _destination(request: pytest.FixtureRequest, folder: Path) -> str:
+    if request.param == "memory":
+        return "memory:///"
+    if request.param.endswith("s3"):
+        return str(request.getfixturevalue("bucket_url"))
+    return str(folder / "root")
 
 
 def file(path: str, size: int) -> FileInfo:
