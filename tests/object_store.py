@@ -50,7 +50,7 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
     root = folder / "buckets"
     (root / _BUCKET).mkdir(parents=True)  # a bucket made later would not be seen for some minutes
     log = folder / "log"
-    command = [
+    command: list[str | Path] = [
         RCLONE,
         "serve",
         "s3",

@@ -2,12 +2,15 @@
 
 import hashlib
 
+import httpx
 import pytest
 
+from tests.contracts.tracking_server import TrackingServer
 from tests.object_store import SECRET
 from tracking.artifacts import open_artifacts
 from tracking.errors import InvalidRequest, Unavailable
 
+PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 NOBODY = "http://127.0.0.1:1"
 
 
@@ -82,6 +85,18 @@ def test_missing_credentials_are_told_by_the_names_of_their_variables(
 
     with pytest.raises((Unavailable, InvalidRequest), match=variable):
         open_artifacts(url).put("a", b"1")
+
+
+def test_a_caller_of_a_server_hears_the_same(
+    bucket_url: str, monkeypatch: pytest.MonkeyPatch, tracking_server: TrackingServer
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not the secret")
+    tracking_server.artifacts = open_artifacts(bucket_url)
+
+    answer = httpx.put(f"{tracking_server.address}{PROXY}/1/a", content=b"1")
+
+    assert (answer.status_code, answer.json()["error_code"]) == (503, Unavailable.code)
+    assert "Set AWS_ACCESS_KEY_ID" in answer.json()["message"]
 
 
 def test_a_store_that_does_not_answer_is_unavailable(
