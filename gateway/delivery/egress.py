@@ -39,11 +39,13 @@ class Reply(Struct, frozen=True):
         status: The HTTP status, or none.
         body: The beginning of its answer.
         problem: Why there is no status.
+        retry_after: When it wants to be asked again, in its own words.
     """
 
     status: int | None = None
     body: str = ""
     problem: str = ""
+    retry_after: str = ""
 
 
 class Egress:
@@ -99,7 +101,8 @@ class Egress:
         )
         try:
             with pool, pool.stream("POST", _url(target), headers=_pairs(sent), content=body) as got:
-                return Reply(status=got.status, body=_beginning(got))
+                again = _header(got, b"retry-after")
+                return Reply(status=got.status, body=_beginning(got), retry_after=again)
         except (httpcore.TimeoutException, TimeoutError):
             return Reply(problem=f"no answer within {self._timeout_s:g} s")
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
@@ -214,6 +217,12 @@ def _url(target: Target) -> httpcore.URL:
 
 def _pairs(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+def _header(answer: httpcore.Response, name: bytes) -> str:
+    """Return the first header of that name, or an empty text."""
+    found = (value for key, value in answer.headers if key.lower() == name)
+    return next(found, b"").decode("latin-1")
 
 
 def _beginning(answer: httpcore.Response) -> str:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from gateway.delivery.egress import Egress, Reply
-from gateway.delivery.retrying import GiveUp, decide, is_accepted
+from gateway.delivery.retrying import GiveUp, decide, is_accepted, wait_asked_ms
 from gateway.delivery.secret_box import SecretBox
 from gateway.delivery.signing import signed_headers
 from gateway.metrics import observe_delivery, observe_waiting
@@ -168,6 +168,7 @@ class WebhookSender:
             age_ms=at - claimed.at,
             give_up_after_ms=int(self._pace.give_up_after_s * 1000),
             chance=random.random(),  # noqa: S311 - it only spreads retries
+            asked_ms=wait_asked_ms(reply.retry_after, now_ms=at),
         )
         problem = (reply.problem or f"it answered {reply.status}")[:_LONGEST_PROBLEM]
         told = {"webhook": claimed.name, "delivery": claimed.id, "attempts": claimed.attempts}

@@ -22,6 +22,7 @@ from registry.sql_store import SqlRegistryStore
 from registry.webhook_wire import CreateWebhook, UpdateWebhook, WebhookEvent, WebhookTest
 from registry.wire import CreateModel, CreateVersion, SetVersionTag
 from tests.gateway.delivery.receivers import Call, Receiver, receiving, until
+from tracking.clock import now_ms
 from tracking.database import Database, open_database
 from tracking.errors import InvalidRequest
 
@@ -201,6 +202,21 @@ def test_what_a_dead_worker_had_claimed_is_sent_by_another(
 
     first, second = receiver.calls
     assert (first.delivery_id, first.body) == (second.delivery_id, second.body)
+
+
+def test_a_receiver_that_asks_for_time_is_given_it(place: Place, receiver: Receiver) -> None:
+    place.hook(receiver, CREATED)
+    receiver.status, receiver.headers = 503, {"Retry-After": "300"}
+    asked_at = now_ms()
+    place.create("A")
+    place.sender("w0")
+
+    until(lambda: problem_of(place) is not None, "refused")
+
+    with place.database.read() as connection:
+        next_at = connection.execute(select(delivery.c.next_at)).scalar_one()
+    assert len(receiver.calls) == 1
+    assert next_at - asked_at >= 300_000
 
 
 def test_a_redirect_is_a_failure_and_goes_nowhere(place: Place, receiver: Receiver) -> None:
