@@ -96,9 +96,16 @@ def read_route(connection: Connection, model: str) -> RouteRow:
 def _one_route(connection: Connection, query: Select[Any], model: str) -> RouteRow:
     row = connection.execute(query).one_or_none()
     if row is None:
-        message = f"Registered Model with name={model} not found"
-        raise ResourceMissing(message)
+        raise missing_model(model)
     return _route_row(row)
+
+
+def missing_model(name: str) -> ResourceMissing:
+    """Return the error for a model that is not there."""
+    return ResourceMissing(
+        f"Registered Model with name={name} not found. Create it first, with "
+        f"create_registered_model({name!r}) or log_model(..., registered_model_name={name!r})."
+    )
 
 
 def save_desired(connection: Connection, model: str, desired: Route) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from registry import webhook_events
 from registry.changes import ChangeKind, record_change
 from registry.outbox import announce
-from registry.routes import create_route, lock_route
+from registry.routes import create_route, lock_route, missing_model
 from registry.schema import (
     model_alias,
     model_version,
@@ -20,7 +20,7 @@ from registry.schema import (
 from registry.sql_versions import newest_by_stage
 from registry.switches import Cause, supersede
 from registry.wire import AliasEntry, CreateModel, RegisteredModel
-from tracking.errors import ResourceExists, ResourceMissing
+from tracking.errors import ResourceExists
 from tracking.wire import Tag
 
 
@@ -183,14 +183,6 @@ def delete_alias(connection: Connection, name: str, alias: str) -> bool:
     """Remove an alias, and say whether it was there; call ``follow`` after."""
     of = (model_alias.c.model == name, model_alias.c.alias == alias)
     return connection.execute(delete(model_alias).where(*of)).rowcount > 0
-
-
-def missing_model(name: str) -> ResourceMissing:
-    """Return the error for a model that is not there."""
-    return ResourceMissing(
-        f"Registered Model with name={name} not found. Create it first, with "
-        f"create_registered_model({name!r}) or log_model(..., registered_model_name={name!r})."
-    )
 
 
 def _check_free(connection: Connection, name: str) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -13,7 +13,14 @@ from msgspec import Struct, structs
 from registry.flavors.flavor import Flavor
 from registry.loading import LoadedModel, load_folder
 from registry.model_folder import MLMODEL, ModelConfig
-from registry.references import ByAlias, ByNumber, ByStage, ModelUri, parse_model_uri
+from registry.references import (
+    ByAlias,
+    ByNumber,
+    ByStage,
+    ModelUri,
+    format_ref,
+    parse_model_uri,
+)
 from registry.saving import Packing, save_folder
 from registry.signature import Signature
 from stagedoor.client import StagedoorClient
@@ -202,7 +209,20 @@ def _version(client: StagedoorClient, uri: ModelUri) -> ModelVersion:
         case _:
             found = client.get_latest_versions(uri.name)
     if not found:
-        raise ResourceMissing(
-            f"The model {uri.name!r} has no version there: see its versions and their stages."
-        )
+        raise _no_version(uri, client.get_latest_versions(uri.name))
     return max(found, key=lambda version: int(version.version))
+
+
+def _no_version(uri: ModelUri, newest: Sequence[ModelVersion]) -> ResourceMissing:
+    """Return the error for a stage without versions, with what there is instead."""
+    if not newest:
+        return ResourceMissing(
+            f"The model {uri.name!r} has no versions. Log one with"
+            f" log_model(..., registered_model_name={uri.name!r})."
+        )
+    ordered = sorted(newest, key=lambda version: -int(version.version))
+    listed = ", ".join(f"{version.version} ({version.current_stage})" for version in ordered)
+    return ResourceMissing(
+        f"The model {uri.name!r} has no version in {format_ref(uri.ref)}; the newest of each stage"
+        f" is {listed}. Promote one, or load one by its number: models:/{uri.name}/<number>."
+    )

@@ -82,6 +82,18 @@ def test_every_uri_loads_the_model_that_was_logged(tutorial: Tutorial) -> None:
     assert set(map(tuple, told["predictions"].values())) == {tuple(told["expected"])}
 
 
+def test_the_client_says_what_is_not_there(tutorial: Tutorial) -> None:
+    """An empty stage is an empty list, as MLflow has it: the sentence is the client's own."""
+    failed, model = tutorial.told["failed"], tutorial.told["model"]
+
+    assert failed["staged"] == []
+    assert (
+        f"No versions of model with name '{model}' and stage 'Staging' found" in failed["load"][1]
+    )
+    assert failed["create"][0] == "RESOURCE_DOES_NOT_EXIST"
+    assert "Create it first, with create_registered_model('Nobody')" in failed["create"][1]
+
+
 def test_the_client_of_deployments_is_answered(tutorial: Tutorial) -> None:
     assert tutorial.told["deployed"] == tutorial.told["expected"]
 

@@ -7,12 +7,14 @@ Clients of 2.x know no logged models: a model is a folder of its run, and nothin
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.deployments import get_deploy_client
+from mlflow.exceptions import MlflowException
 from requests import HTTPError
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
@@ -127,6 +129,22 @@ def load(run_id: str, model_id: str) -> dict[str, list[int]]:
     return {uri: mlflow.pyfunc.load_model(uri).predict(ROWS).tolist() for uri in uris}
 
 
+def fail(client: MlflowClient, run_id: str) -> dict[str, Any]:
+    """Return what the client says where the tutorial's troubleshooting begins."""
+    told: dict[str, Any] = {"staged": client.get_latest_versions(MODEL, stages=["Staging"])}
+    source = f"runs:/{run_id}/{NAME}"
+    attempts: dict[str, Callable[[], Any]] = {
+        "load": lambda: mlflow.pyfunc.load_model(f"models:/{MODEL}/Staging"),
+        "create": lambda: client.create_model_version("Nobody", source=source, run_id=run_id),
+    }
+    for name, attempt in attempts.items():
+        try:
+            attempt()
+        except MlflowException as error:
+            told[name] = [error.error_code, error.message]
+    return told
+
+
 def deploy() -> list[int]:
     """Ask by the client of deployments, once the model that was promoted is served."""
     client = get_deploy_client(mlflow.get_tracking_uri())
@@ -157,6 +175,7 @@ def main(answers: Path) -> None:
         "seen": look(client, run_id),
         "logged": look_at_logged_model(client, run_id, model_id) if model_id else {},
         "predictions": load(run_id, model_id),
+        "failed": fail(client, run_id),
         "deployed": deploy(),
     }
     answers.write_text(json.dumps(told), encoding="utf-8")

@@ -94,6 +94,34 @@ def test_a_uri_that_leads_nowhere_is_a_clear_refusal(uri: str, error: type[Excep
         stagedoor.load_model(uri)
 
 
+def test_an_empty_stage_is_told_with_the_versions_that_there_are() -> None:
+    log()
+    log()
+    stagedoor.StagedoorClient().transition_model_version_stage("Toy model", 1, "Archived")
+
+    told = (
+        r"'Toy model' has no version in Production; the newest of each stage is 2 \(None\),"
+        r" 1 \(Archived\)\. Promote one, or load one by its number"
+    )
+    with pytest.raises(ResourceMissing, match=told):
+        stagedoor.load_model("models:/Toy model/Production")
+
+
+def test_a_model_without_versions_says_how_to_log_one() -> None:
+    stagedoor.StagedoorClient().create_registered_model("Empty")
+
+    for ref in ("Production", "latest"):
+        with pytest.raises(ResourceMissing, match=r"registered_model_name='Empty'"):
+            stagedoor.load_model(f"models:/Empty/{ref}")
+
+
+def test_a_version_of_no_model_says_how_to_create_the_model() -> None:
+    info = log()
+
+    with pytest.raises(ResourceMissing, match=r"create_registered_model\('Nobody'\)"):
+        stagedoor.StagedoorClient().create_model_version("Nobody", info.model_uri)
+
+
 def test_a_folder_on_this_machine_saves_and_loads(tmp_path: Path) -> None:
     stagedoor.sklearn.save_model(fit(), tmp_path / "model", input_example=ROWS)
 
