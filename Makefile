@@ -1,6 +1,6 @@
 # Everything sets up what it needs: git, make and Python 3.11+ are enough.
-# make demo | test | serve | loadtest | bench | bench-tracking | bench-tracking-large | interop
-#      interop-scoring | setup | interop-env | lock | format | clean
+# make demo | test | chaos | serve | loadtest | bench | bench-tracking | bench-tracking-large
+#      interop | interop-scoring | setup | interop-env | peers-env | lock | format | clean
 
 SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
@@ -18,9 +18,8 @@ BOOT := $(VENV)/.boot
 COMPILE := $(BOOT)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet
 
-.PHONY: setup interop-env peers-env interop interop-scoring demo test check serve loadtest bench bench-tracking \
-	bench-tracking-large lock \
-	format clean
+.PHONY: setup interop-env peers-env interop interop-scoring demo test chaos check serve loadtest \
+	bench bench-tracking bench-tracking-large lock format clean
 
 setup: $(READY)
 
@@ -70,6 +69,10 @@ demo: setup
 # All checks. Each of them also runs alone from .venv/bin.
 test: check interop-env
 	$(BIN)/pytest -n $(or $(JOBS),2) --dist loadfile
+
+# What takes minutes: kills, races, large files, full disks. ARGS="--only kills --loops 5 --seed 1".
+chaos: setup
+	$(BIN)/python -m tests.chaos.run $(ARGS)
 
 check: setup
 	$(BIN)/ruff format --check .

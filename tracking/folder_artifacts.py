@@ -22,7 +22,7 @@ from tracking.wire import FileInfo
 _CHUNK_BYTES = 1 << 20
 _UNFINISHED = "\\"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # the last: no file may be that large here
 _IN_THE_WAY = {errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENOTEMPTY, errno.EEXIST}
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 

@@ -23,7 +23,7 @@ from registry.ledger import RouteLedger
 from registry.route import ModelState, OpenSwitch, VersionKey, VersionRecord
 from registry.switches import Report
 from tracking.clock import now_ms
-from tracking.errors import StagedoorError
+from tracking.errors import StagedoorError, StorageFull, Unavailable
 
 _LOG = logging.getLogger("stagedoor.delivery")
 
@@ -157,9 +157,13 @@ class Reconciler:
             try:
                 self.tick(is_woken=is_woken)
                 pause_s = self._poll_interval_s
-            except Exception:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001
                 # Whatever it was, the last snapshot serves on; the next tick starts from the rows.
-                _LOG.exception("a tick failed; serving on with the last routes")
+                # A database that is away, or full, is no bug of ours: no stack.
+                is_bug = not isinstance(error, Unavailable | StorageFull)
+                _LOG.error(
+                    "a tick failed; serving on with the last routes: %s", error, exc_info=is_bug
+                )
                 self._rests = False
                 pause_s = min(LONGEST_PAUSE_S, max(0.25, pause_s * 2))
             is_woken = self._woken.wait(pause_s)

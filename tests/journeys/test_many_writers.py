@@ -1,12 +1,9 @@
 """Many clients write to one SQLite file at once: none is refused, and nothing told is lost."""
 
 import random
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 from tests.journeys.history import (
-    Written,
     lost_writes,
     record,
     recorded,
@@ -15,28 +12,12 @@ from tests.journeys.history import (
     unanswered,
 )
 from tests.journeys.server import Server, running
-from tests.journeys.writing import Writers, found_writes
+from tests.journeys.writing import Writers, found_writes, integrity, write_until_killed
 
 CLIENTS = 32
 EACH = 15
 LOOPS = 2
 SEED = 20261124
-
-
-def write_until_killed(server: Server, enough: int) -> list[Written]:
-    """Kill everything once so many writes were acknowledged; start again; return what was told."""
-    writers = Writers(server, clients=CLIENTS, each=10_000).start()
-    server.wait_until(lambda: writers.acknowledged() >= enough, "written", pause_s=0.001)
-    server.kill_everything()
-    history = writers.end()
-    server.start()
-    return history
-
-
-def integrity(path: Path) -> str:
-    """Return what SQLite finds wrong with a file, or ``ok``."""
-    with closing(sqlite3.connect(path)) as database:
-        return str(database.execute("PRAGMA integrity_check").fetchone()[0])
 
 
 def test_what_32_clients_were_told_at_once_is_kept_also_through_kills(tmp_path: Path) -> None:
@@ -45,7 +26,9 @@ def test_what_32_clients_were_told_at_once_is_kept_also_through_kills(tmp_path: 
     with running(Server(tmp_path / "server")) as server:
         record(tmp_path / "calm", Writers(server, clients=CLIENTS, each=EACH).start().join())
         for loop in range(LOOPS):
-            record(tmp_path / f"{loop}", write_until_killed(server, chance.randrange(1, 300)))
+            record(
+                tmp_path / f"{loop}", write_until_killed(server, CLIENTS, chance.randrange(1, 300))
+            )
         found = set(found_writes(server))
 
     calm = recorded(tmp_path / "calm")
@@ -55,4 +38,4 @@ def test_what_32_clients_were_told_at_once_is_kept_also_through_kills(tmp_path: 
     assert refused_writes(killed) == []
     assert lost_writes([*calm, *killed], found) == []
     assert torn_writes(found) == []
-    assert integrity(server.folder / "stagedoor.db") == "ok"
+    assert integrity(server) == "ok"

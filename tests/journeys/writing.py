@@ -6,10 +6,12 @@ Each client is a thread with a run of its own. Judged afterwards by ``history``,
 import hashlib
 import http.client
 import json
+import sqlite3
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -79,6 +81,10 @@ class Writers:
         """Return how many writes were acknowledged so far."""
         return sum(1 for write in self.history if write.status == _OK)
 
+    def refused(self) -> int:
+        """Return how many writes got another answer so far."""
+        return sum(1 for write in self.history if write.status not in {0, _OK})
+
     def end(self) -> list[Written]:
         """Begin nothing more, wait for what is under way, and return what happened."""
         self._ending.set()
@@ -119,6 +125,22 @@ class Writers:
         told = "" if is_good else body.decode(errors="replace")
         self.history.append(Written(name, begun_s, time.monotonic(), status, told))
         return body if is_good else b""
+
+
+def write_until_killed(server: Server, clients: int, enough: int) -> list[Written]:
+    """Kill everything once so many writes were acknowledged; start again; return what was told."""
+    writers = Writers(server, clients=clients, each=10_000).start()
+    server.wait_until(lambda: writers.acknowledged() >= enough, "written", pause_s=0.001)
+    server.kill_everything()
+    history = writers.end()
+    server.start()
+    return history
+
+
+def integrity(server: Server) -> str:
+    """Return what SQLite finds wrong with a server's file, or ``ok``."""
+    with closing(sqlite3.connect(server.folder / "stagedoor.db")) as database:
+        return str(database.execute("PRAGMA integrity_check").fetchone()[0])
 
 
 def content_of(run_id: str, key: str) -> bytes:

@@ -1,5 +1,6 @@
 """A local folder: no links followed, nothing half-written, nothing outside."""
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,6 +103,18 @@ def test_a_file_being_written_is_not_seen(root: Path) -> None:
 def test_a_full_disk_keeps_nothing(root: Path) -> None:
     with pytest.raises(StorageFull):
         FolderArtifacts(root).put("a", _full_disk())
+
+    assert list(root.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_what_the_system_lets_nobody_write_keeps_nothing(root: Path, number: int) -> None:
+    def stopped() -> Iterator[bytes]:
+        yield b"1"
+        raise OSError(number, "no more")
+
+    with pytest.raises(StorageFull):
+        FolderArtifacts(root).put("a", stopped())
 
     assert list(root.iterdir()) == []
 

@@ -28,14 +28,14 @@ class Call(Struct, frozen=True):
 class Receiver:
     """Answers with ``status``, after ``hold`` is not set any more; writes down who called."""
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self.calls: list[Call] = []
         self.status = 200
         self.headers: dict[str, str] = {}
         self.body = b"thanks"
         self.open = threading.Event()
         self.open.set()
-        self._server = _Silent(("127.0.0.1", 0), _handler(self))
+        self._server = _Silent(("127.0.0.1", port), _handler(self))
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
