@@ -19,7 +19,7 @@ from gateway.delivery.egress import Egress, Reply
 from gateway.delivery.retrying import GiveUp, decide, is_accepted, wait_asked_ms
 from gateway.delivery.secret_box import SecretBox
 from gateway.delivery.signing import signed_headers
-from gateway.metrics import observe_delivery, observe_waiting
+from gateway.metrics import expect_deliveries, observe_delivery, observe_waiting
 from registry import outbox
 from registry.outbox import Delivery
 from tracking.clock import now_ms
@@ -84,6 +84,7 @@ class WebhookSender:
 
     def start(self) -> None:
         """Begin to deliver."""
+        expect_deliveries()
         self._thread.start()
 
     def stop(self) -> None:

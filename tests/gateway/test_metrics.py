@@ -59,6 +59,20 @@ def run(script: str, folder: Path) -> str:
     return done.stdout.strip()
 
 
+def test_every_metric_is_on_the_page_before_anything_was_counted(tmp_path: Path) -> None:
+    script = """
+in_child(lambda: count(2))
+before = metrics.scrape().decode()
+in_child(metrics.expect_deliveries)
+after = metrics.scrape().decode()
+print([m._name for m in metrics.ALL if before.count(f'# TYPE {m._name}') != 1], end=' ')
+print(value('stagedoor_requests_total'), before.count('stagedoor_requests_total{'), end=' ')
+print(after.count('} 0.0') - before.count('} 0.0'), 'outcome="given_up"} 0.0' in after)
+"""
+
+    assert run(script, tmp_path) == "[] 2.0 1 3 True"
+
+
 def test_a_request_is_counted_and_timed() -> None:
     observe_request(LABELS, "200", 0.004)
 
