@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.protocols.conform import check_names, stack
+from gateway.protocols.conform import check_names, stack, taken_names
 from gateway.protocols.datatypes import datatype_of
 from gateway.protocols.elements import Element, Kind, convert
 from gateway.protocols.plan import Plan
@@ -64,8 +64,12 @@ def conform_table(arrays: Mapping[str, NDArray[Any]], plan: Plan) -> Batch:
     Raises:
         InputMismatch: Names or types do not fit.
     """
+    if plan.names:
+        return conform_arrays(
+            {name: arrays[name] for name in taken_names(list(arrays), plan)}, plan
+        )
     if plan.columns:
-        return conform_arrays(arrays if plan.names else _by_position(arrays, plan), plan)
+        return conform_arrays(_by_position(arrays, plan), plan)
     is_number = all(array.dtype.kind in "iuf" for array in arrays.values())
     is_matrix = plan.matrix is not None and plan.tensors[0].name not in arrays
     if plan.tensors and not (is_matrix and is_number):

@@ -53,11 +53,11 @@ def conform_records(records: Sequence[Mapping[str, Any]], plan: Plan) -> Batch:
     for row, record in enumerate(records):
         if not isinstance(record, dict):
             raise mismatch(f"Row {row}", "an object", json_name(type(record)))
-    names = list(dict.fromkeys(chain.from_iterable(records)))
+    names = taken_names(list(dict.fromkeys(chain.from_iterable(records))), plan)
     optional = {column.name for column in plan.columns if not column.is_required}
+    required = [name for name in names if name not in optional]
     for row, record in enumerate(records):
-        if len(record) < len(names):
-            _check_gaps(record, row, [name for name in names if name not in optional])
+        _check_gaps(record, row, required)
     return conform_columns({name: [row.get(name) for row in records] for name in names}, plan)
 
 
@@ -72,11 +72,24 @@ def conform_columns(columns: Mapping[str, Any], plan: Plan) -> Batch:
     if not plan.columns:
         _check_lengths(columns)
         return _free_columns(list(columns.values()), list(columns))
+    columns = {name: columns[name] for name in taken_names(list(columns), plan)}
     check_names(list(columns), plan)
     _check_lengths(columns)
     given = [column for column in plan.columns if column.name in columns]
     arrays = [_converted(columns[column.name], column) for column in given]
     return stack(given, arrays, is_named=bool(plan.names))
+
+
+def taken_names(names: Sequence[str], plan: Plan) -> Sequence[str]:
+    """Return the columns of a table that the model takes: what it does not know is left out.
+
+    Only if it has all that it knows. Otherwise the strange one may be a misspelt optional one,
+    which would be lost: then all of them stay, and ``check_names`` refuses them by name.
+    """
+    if not plan.names or not set(plan.names) <= set(names):
+        return names
+    known = set(plan.names)
+    return [name for name in names if name in known]
 
 
 def check_names(names: Sequence[str], plan: Plan) -> None:

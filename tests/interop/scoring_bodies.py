@@ -131,6 +131,7 @@ def _odd_columns() -> Iterator[Case]:
     variants = {
         "columns in another order": turned,
         "a column more": ROW | {"more": 1},
+        "all columns and one more": ROW | {"extra": 2.0, "more": 1},
         "a column less": missing,
         "a column by another name": missing | {"Count": 7},
     }

@@ -19,7 +19,7 @@ THEIRS, OURS, NUMBERS = "only MLflow answers", "only we answer", "the numbers di
 OK = 200
 
 REASONS: dict[str, tuple[str, list[str]]] = {
-    "A column that the model does not know is refused: a misspelt optional one would be lost.": (
+    "A column that the model does not know, while an optional one is missing, may be that one.": (
         THEIRS,
         ["a column more"],
     ),

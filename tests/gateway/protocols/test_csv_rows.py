@@ -125,7 +125,7 @@ def test_without_a_signature_a_column_is_what_all_its_cells_are(
         ("a,b\n1,1_0\n", DOUBLES, "Column 'b', row 0"),
         ("a,b\n1,0x1\n", DOUBLES, "Column 'b', row 0"),
         ("a\n1\n", DOUBLES, "missing 'b'"),
-        ("a,b,c\n1,2,3\n", DOUBLES, "not expected 'c'"),
+        ("a,c\n1,3\n", DOUBLES, "missing 'b'; not expected 'c'"),
         ("a,a\n1,2\n", DOUBLES, "named twice"),
         ("a\n1.5\n", LONG, "a number with a fraction"),
         ("a\n9223372036854775808\n", LONG, "out of its range"),
@@ -175,6 +175,12 @@ def test_numbers_written_by_python_come_back_as_the_same_bits(row: list[float]) 
     assert matrix.tobytes() == np.array([row]).tobytes()
 
 
-def test_a_name_that_is_not_the_model_s_is_refused_not_guessed() -> None:
+def test_a_column_that_is_not_the_model_s_is_left_out() -> None:
+    [matrix] = read("c,b,a,\nx,2,1,y\n").arrays
+
+    assert matrix.tolist() == [[1.0, 2.0]]
+
+
+def test_a_name_is_not_guessed() -> None:
     with pytest.raises(InputMismatch, match="not expected"):
-        read("a,b,\n1,2,3\n")
+        read("A,b\n1,2\n")

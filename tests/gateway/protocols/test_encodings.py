@@ -115,6 +115,16 @@ ENCODINGS: dict[str, Callable[[NDArray[Any], Signature | None], Batch]] = {
 NAMED_ONLY = {"split", "records"}
 
 
+@pytest.mark.parametrize("media_type", [PARQUET, ARROW_STREAM, ARROW_FILE])
+def test_a_table_may_hold_columns_that_the_model_does_not_know(media_type: str) -> None:
+    rows = np.array([[1.0, 2.0, 3.0]])
+    more = pa.table({"id": ["x"], **{name: table_of(rows)[name] for name in reversed(NAMES)}})
+
+    batch = mlflow_scoring.decode(arrow(more, media_type), media_type, TABLES["named"]).batch
+
+    assert (batch.names, batch.arrays[0].tolist()) == (tuple(NAMES), rows.tolist())
+
+
 @pytest.mark.parametrize("kind", TABLES)
 @given(
     hnp.arrays(
