@@ -54,9 +54,11 @@ def fetch(server: Server, path: str) -> str:
 
 def peak_bytes(server: Server) -> int:
     """Return the most memory that any worker of a server ever held."""
-    peaks = [
-        int(found.group(1)) << 10
-        for pid in server.worker_pids()
-        if (found := re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text()))
-    ]
-    return max(peaks)
+    return max(peak_of(pid) for pid in server.worker_pids())
+
+
+def peak_of(pid: int) -> int:
+    """Return the most memory that a process ever held, in bytes."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found.group(1)) << 10

@@ -1,12 +1,14 @@
 """Artifacts at their extremes: large, empty, oddly named, and many at once into one folder."""
 
 import hashlib
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
 
-from tests.journeys.large_files import ARTIFACTS, PIECE_BYTES, fetch, peak_bytes, send
+from tests.journeys.large_files import ARTIFACTS, PIECE_BYTES, fetch, peak_bytes, peak_of, send
 from tests.journeys.server import Server
 
 MIBS = 256
@@ -24,6 +26,20 @@ NAMES = (
     "…",
     "a" * 255,
 )
+
+
+def test_memory_that_was_taken_once_is_seen() -> None:
+    """What measures the test below must be able to fail."""
+    program = f"print(len(b'x' * {2 * MOST_GROWTH_BYTES}), flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        peak = peak_of(child.pid)
+        child.communicate(b"\n")
+
+    assert peak > 2 * MOST_GROWTH_BYTES
 
 
 def test_a_large_file_passes_both_ways_in_memory_that_stays_flat(shared: Server) -> None:
