@@ -18,7 +18,7 @@ from msgspec import Struct
 from gateway.worker import live_worker_ids
 
 STAGEDOOR = Path(sys.executable).with_name("stagedoor")
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 40.0
 WAIT_TIMEOUT_S = 45.0
 CALL_TIMEOUT_S = 90.0
@@ -107,7 +107,11 @@ class Server:
                 stdout=log,
                 stderr=log,
             )
-        self.wait_until(lambda: _LISTENING.search(self.log) is not None, "listening")
+        self.wait_until(
+            lambda: _LISTENING.search(self.log) is not None,
+            "listening",
+            timeout_s=START_TIMEOUT_S,
+        )
         found = _LISTENING.search(self.log)
         assert found is not None
         self.port = int(found.group(1))

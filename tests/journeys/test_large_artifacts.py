@@ -11,8 +11,8 @@ import pytest
 from tests.journeys.large_files import ARTIFACTS, PIECE_BYTES, fetch, peak_bytes, peak_of, send
 from tests.journeys.server import Server
 
-MIBS = 256
-MOST_GROWTH_BYTES = 64 << 20
+MIBS = 128
+MOST_GROWTH_BYTES = 32 << 20
 WRITERS = 16
 NAMES = (
     "a b%.txt",

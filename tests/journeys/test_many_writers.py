@@ -16,7 +16,7 @@ from tests.journeys.writing import Writers, found_writes, integrity, write_until
 
 CLIENTS = 32
 EACH = 15
-LOOPS = 2
+LOOPS = 1  # make chaos has 200
 SEED = 20261124
 
 

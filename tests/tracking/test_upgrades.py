@@ -174,19 +174,7 @@ def test_every_table_has_rows_that_an_upgrade_could_lose(sqlite_uri: str) -> Non
     assert tables - made_with_rows == filled, "give new tables a row in rows_of_revisions.py"
 
 
-@pytest.mark.parametrize(
-    ("revision", "advice"),
-    [
-        (None, "run: stagedoor db upgrade --backend-store-uri sqlite:////"),
-        ("bda7b8c39065", "another program made"),
-    ],
-)
-def test_a_server_says_what_to_do_with_a_schema_that_is_not_its_own(
-    old_file: Path, tmp_path: Path, revision: str | None, advice: str
-) -> None:
-    if revision is not None:
-        set_revision(old_file, revision)
-
+def test_a_server_names_the_command_for_an_old_schema(old_file: Path, tmp_path: Path) -> None:
     ended = subprocess.run(
         [STAGEDOOR, "server", "--port", "0", "--backend-store-uri", f"sqlite:///{old_file}"],
         cwd=tmp_path,
@@ -197,7 +185,7 @@ def test_a_server_says_what_to_do_with_a_schema_that_is_not_its_own(
     )
 
     assert ended.returncode == 1
-    assert advice in ended.stderr
+    assert "run: stagedoor db upgrade --backend-store-uri sqlite:////" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
