@@ -1,6 +1,7 @@
 # Everything sets up what it needs: git, make and Python 3.11+ are enough.
-# make demo | test | chaos | serve | loadtest | bench | bench-tracking | bench-tracking-large
-#      interop | interop-scoring | setup | interop-env | peers-env | lock | format | clean
+# make demo | test | chaos | serve | loadtest | overload | bench | bench-tracking
+#      bench-tracking-large | interop | interop-scoring | setup | interop-env | peers-env | lock
+#      format | clean
 
 SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
@@ -19,7 +20,7 @@ COMPILE := $(BOOT)/bin/uv pip compile --universal --python-version 3.11 --genera
 	--no-emit-index-url --no-header --quiet
 
 .PHONY: setup interop-env peers-env interop interop-scoring demo test chaos check serve loadtest \
-	bench bench-tracking bench-tracking-large lock format clean
+	overload bench bench-tracking bench-tracking-large lock format clean
 
 setup: $(READY)
 
@@ -99,6 +100,10 @@ interop: setup interop-env
 # Predict beside a bare uvicorn floor and other servers; half an hour. ARGS=--quick leaves those out.
 bench: setup peers-env
 	$(BIN)/python -m loadtests.bench $(ARGS)
+
+# Ten times what a model can answer, for a minute: what was promised, and what held.
+overload: setup
+	$(BIN)/python -m loadtests.overload $(ARGS)
 
 # Tracking beside MLflow's own server, on the same data: ratios.
 bench-tracking: setup interop-env

@@ -12,29 +12,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from litestar import Litestar, Request, Router
-from litestar.di import Provide
+from litestar import Litestar
 
-from gateway.api import health, metrics
-from gateway.api.admin import models as admin_models
-from gateway.api.health import Readiness
-from gateway.api.mlflow import (
-    artifact_pages,
-    artifact_transfers,
-    experiments,
-    logged_models,
-    model_versions,
-    registered_models,
-    runs,
-    server_info,
-    webhooks,
+from gateway.api.control import (
+    LOCAL_NAME,
+    make_control,
 )
-from gateway.api.mlflow import artifacts as artifact_handlers
-from gateway.api.mlflow import metrics as metric_handlers
-from gateway.api.mlflow.decoding import mlflow_router
+from gateway.api.health import Readiness
 from gateway.api.permissions import RoutePermissions, check_permissions
-from gateway.api.refusals import EXCEPTION_HANDLERS
-from gateway.api.schema import StructSchemas, front_door, openapi_config
 from gateway.auth.door import Door
 from gateway.auth.hosts import host_policy
 from gateway.auth.tokens import TokenBook, server_secret
@@ -50,8 +35,10 @@ from gateway.dispatch import App, Dispatch
 from gateway.grpc_server import GrpcServer
 from gateway.http_server import DoorConfig, DoorServer
 from gateway.opening import Opening
-from gateway.predict import Place, Predict
+from gateway.place import Place
+from gateway.predict import Predict
 from gateway.repository import Repository
+from gateway.routing.required import why_unready
 from gateway.routing.table import RouteTable
 from gateway.serving.cache import Cache
 from gateway.serving.engines.store import EngineStore
@@ -59,6 +46,7 @@ from gateway.serving.launch import RunnerLimits
 from gateway.serving.loader import Form, Loader
 from gateway.serving.manager import Manager
 from gateway.serving.observing import StateMetrics
+from gateway.serving.pacing import queue_limits
 from gateway.serving.policy import Retention
 from gateway.settings import Settings
 from gateway.tracing import start_tracing
@@ -74,31 +62,7 @@ from tracking.database import open_database
 from tracking.errors import InvalidRequest
 from tracking.sql_store import SqlTrackingStore
 
-ADMIN_HANDLERS = admin_models.HANDLERS
-"""Promotion and traffic: our own routes, each with its permission."""
-
-SERVER_HANDLERS = [*health.HANDLERS, *metrics.HANDLERS]
-"""What the server says of itself."""
-
-MLFLOW_HANDLERS = [
-    *experiments.HANDLERS,
-    *runs.HANDLERS,
-    *metric_handlers.HANDLERS,
-    *artifact_handlers.HANDLERS,
-    *artifact_pages.HANDLERS,
-    *artifact_transfers.HANDLERS,
-    *logged_models.HANDLERS,
-    *server_info.HANDLERS,
-    *registered_models.HANDLERS,
-    *model_versions.HANDLERS,
-    *webhooks.HANDLERS,
-]
-"""The routes that MLflow's clients call, each with its permission."""
-
 _LOG = logging.getLogger("stagedoor.worker")
-
-LOCAL_NAME = "local"
-"""Who acts when auth is off."""
 
 
 class Worker:
@@ -232,7 +196,9 @@ class Worker:
             return Readiness(is_ready=False, reason="draining")
         if not self.reconciler.is_serving:
             return Readiness(is_ready=False, reason="loading what is committed")
-        return Readiness(is_ready=True)
+        required = self.settings.health.required_models
+        why = why_unready(self.table, required, self.manager.is_ready)
+        return Readiness(is_ready=not why, reason=why)
 
     def drain(self) -> None:
         """Note that this worker is about to stop; called from a signal handler."""
@@ -261,6 +227,7 @@ class Worker:
             predict_timeout_s=serving.predict_timeout_s,
             max_batch_rows=serving.max_batch_rows,
             warm_calls=serving.warmup_requests,
+            queue=queue_limits(self.settings.overload),
         )
         engines = EngineStore(cache_dir / "engines") if serving.engines else None
         self.loader = Loader(cache, limits, cache_dir / "scratch", engines=engines)
@@ -298,6 +265,9 @@ class Worker:
                 default=parse_model_uri(default) if default else None,
                 load_timeout_s=self.settings.serving.load_timeout_s,
                 watcher=self.watcher,
+                max_timeout_s=self.settings.overload.max_timeout_s,
+                max_requests=self.settings.overload.max_requests,
+                max_bytes=self.settings.overload.max_bytes,
             ),
             shelf=Repository(
                 lambda: self.table,
@@ -333,38 +303,6 @@ class Worker:
         return self.ledger.has_serving(self._read_live())
 
 
-def make_control(worker: Worker) -> Litestar:
-    """Return the control plane, with what its handlers ask for by name."""
-    prefix = worker.settings.server.static_prefix.rstrip("/")
-    return Litestar(
-        # In a router: given one by one, handlers of one path are registered once for each that
-        # follows, and Litestar wraps a sync one anew each time.
-        [
-            Router("/", route_handlers=ADMIN_HANDLERS, tags=["routes of models"]),
-            Router("/", route_handlers=[front_door(prefix), *SERVER_HANDLERS], tags=["server"]),
-            mlflow_router(MLFLOW_HANDLERS),
-        ],
-        dependencies={
-            "tracking": _given(worker.tracking),
-            "artifacts": _given(worker.artifacts),
-            "sealed": _given(worker.is_sealed),
-            "readiness": _given(worker.readiness),
-            "settings": _given(worker.settings),
-            "delivery": _given(worker.delivery),
-            "webhooks": _given(worker.webhooks),
-            "forms": _given(worker.forms),
-            "actor": Provide(_actor, sync_to_thread=False),
-            "registry": Provide(_registry_of(worker), sync_to_thread=False),
-        },
-        lifespan=[worker.lifespan],
-        exception_handlers=EXCEPTION_HANDLERS,
-        openapi_config=openapi_config(prefix),
-        plugins=[StructSchemas()],
-        request_max_body_size=None,
-        logging_config=None,
-    )
-
-
 def run_worker(settings: Settings, listening: socket.socket, identity: WorkerIdentity) -> None:
     """Serve until SIGTERM. Called by the supervisor, in the child."""
     worker = Worker(settings, identity)
@@ -381,19 +319,3 @@ def _calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-
-
-def _given(value: Any) -> Provide:
-    return Provide(lambda: value, sync_to_thread=False)
-
-
-def _actor(request: Request[Any, Any, Any]) -> str:
-    principal = request.scope["state"].get("principal")
-    return LOCAL_NAME if principal is None else str(principal.name)
-
-
-def _registry_of(worker: Worker) -> Callable[[Any], SqlRegistryStore]:
-    def registry(request: Request[Any, Any, Any]) -> SqlRegistryStore:
-        return worker.registry.acting_as(_actor(request))
-
-    return registry

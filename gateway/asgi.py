@@ -80,15 +80,11 @@ def send_at_once(scope: Scope, head: bytes, body: bytes) -> bool:
     return reply is not None and reply(b"%bcontent-length: %d\r\n" % (head, len(body)), body)
 
 
-def again(body: bytes, further: Receive) -> Receive:
-    """Return what gives a body that was received already, and then what comes further."""
-    is_given = False
+def again(body: bytes, receive: Receive) -> Receive:
+    """Return what gives a body that was received already, and then what comes after it."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
-    async def receive() -> Message:
-        nonlocal is_given
-        if is_given:
-            return await further()
-        is_given = True
-        return {"type": "http.request", "body": body, "more_body": False}
+    async def receive_again() -> Message:
+        return messages.pop() if messages else await receive()
 
-    return receive
+    return receive_again

@@ -56,7 +56,7 @@ class Desk:
             check_key(asked.key)
         except StagedoorError:
             return None
-        if asked.body_head.head_length is not None:
+        if asked.body_head.head_length is not None or asked.timeout_ms:
             return None
         return Ticket(self, scope, asked)
 
@@ -95,7 +95,7 @@ class Ticket:
             if type(servable) is not EngineServable:
                 return False
             request = line.wire.decode(body, self._content_type, servable.signature)
-            if request.routing_key or not is_plain(request):
+            if request.routing_key or request.timeout_us or not is_plain(request):
                 return False
             waiter = Passenger(line, way, request, (flight, desk.ids.take(), lease, started_s))
             if not servable.ask(request.batch, request.params, waiter):

@@ -6,8 +6,10 @@ else has bound. A call passes the door, and goes to ``predict``; grpc is importe
 start, in the worker: it does not outlive a fork.
 """
 
+import asyncio
 import importlib
 import json
+import math
 import time
 from collections.abc import AsyncIterator
 from functools import partial
@@ -19,8 +21,9 @@ from msgspec import Struct
 from gateway.auth.door import Door, Head
 from gateway.auth.policy import Permission
 from gateway.errors import Refusal, render
-from gateway.lines import Asked
-from gateway.metrics import RequestLabels, observe_request
+from gateway.lines import Asked, labels_of
+from gateway.metrics import observe_request
+from gateway.outcomes import observe_departure, observe_refusal
 from gateway.predict import Predict
 from gateway.probe import Ending
 from gateway.protocols.call import Action, Call, ProtocolName
@@ -51,7 +54,6 @@ _CODES = {
     501: "UNIMPLEMENTED", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED", 507: "RESOURCE_EXHAUSTED",
 }  # fmt: skip
 """HTTP's status to gRPC's: any other below 500 is INVALID_ARGUMENT, any above INTERNAL."""
-_RETRY_AFTER_MS = "1000"
 _OVERHEAD_BYTES = 1 << 20
 """What a message may hold besides its tensors."""
 _SCOPE = {"raw_path": b"/v2/grpc", "method": "POST"}
@@ -212,26 +214,21 @@ class GrpcServer:
             return await self._tried(name, request, context)
 
     async def _tried(self, name: str, request: bytes, context: Any) -> tuple[bytes, Refusal | None]:
-        started_s = time.perf_counter()
         request_id = self._ids.take()
-        labels = RequestLabels("", "", "", "grpc-oip")
-        answered, refusal = b"", None
         try:
             await self._admit(TABLE[name].permission, context)
             if name == "ModelInfer":
-                answered, labels = await self._infer(request, request_id)
-            else:
-                answered = await self._ask(name, request, request_id)
+                return await self._infer(request, request_id, context)
+            return await self._ask(name, request, request_id), None
         except Exception as error:  # noqa: BLE001  # the outermost frame: rendered, or logged there
             refusal = render(error, request_id)
-            told = Ending(
-                request_id, refusal.status, refusal.code, rpc_status=code_of(refusal.status)
-            )
-            self._predict.note_ending(None, told)
-        if name == "ModelInfer":
-            status = str(HTTPStatus.OK.value if refusal is None else refusal.status)
-            observe_request(labels, status, time.perf_counter() - started_s)
-        return answered, refusal
+            self._note_refusal(refusal)
+            return b"", refusal
+
+    def _note_refusal(self, refusal: Refusal) -> None:
+        rpc_status = code_of(refusal.status)
+        told = Ending(refusal.request_id, refusal.status, refusal.code, rpc_status=rpc_status)
+        self._predict.note_ending(None, told)
 
     async def _admit(self, permission: Permission, context: Any) -> None:
         head = Head()
@@ -240,16 +237,37 @@ class GrpcServer:
                 head.authorization = value.encode() if isinstance(value, str) else value
         await self._door.admit(_SCOPE, head, permission)
 
-    async def _infer(self, request: bytes, request_id: str) -> tuple[bytes, RequestLabels]:
-        parsed = parse("ModelInferRequest", request)
-        call = _call(TABLE["ModelInfer"], ProtocolName.V2_GRPC, parsed)
-        asked = Asked(call, BodyHead(), b"", request_id)
-        answer = await self._predict.answer(asked, request)
-        made = answer.assignment
+    async def _infer(
+        self, request: bytes, request_id: str, context: Any
+    ) -> tuple[bytes, Refusal | None]:
+        """Answer one request's rows, or say why not; either is counted."""
+        started_s = time.perf_counter()
+        asked: Asked | None = None
+        try:
+            asked = _asked(request, request_id)
+            with self._predict.intake.hold(asked.call.model, len(request)):
+                deadline_s = self._deadline_of(asked, context)
+                answer = await self._predict.answer(asked, request, deadline_s)
+        except asyncio.CancelledError:
+            labels = self._predict.labels_of(asked, ProtocolName.V2_GRPC)
+            observe_departure(labels, "cancelled", time.perf_counter() - started_s)
+            raise
+        except Exception as error:  # noqa: BLE001  # rendered, or logged there
+            refusal = render(error, request_id)
+            self._note_refusal(refusal)
+            labels = self._predict.labels_of(asked, ProtocolName.V2_GRPC)
+            observe_refusal(labels, error, refusal.status, time.perf_counter() - started_s)
+            return b"", refusal
         ending = Ending(request_id, HTTPStatus.OK, rpc_status="OK", fallback=answer.fallback)
-        self._predict.note_ending(made, ending)
-        labels = RequestLabels(made.model, str(made.key.version), made.variant, "grpc-oip")
-        return answer.encoded.body, labels
+        self._predict.note_ending(answer.assignment, ending)
+        labels = labels_of(answer.assignment, ProtocolName.V2_GRPC)
+        observe_request(labels, str(HTTPStatus.OK.value), time.perf_counter() - started_s)
+        return answer.encoded.body, None
+
+    def _deadline_of(self, asked: Asked, context: Any) -> float:
+        left_s = context.time_remaining()
+        deadline_s = self._predict.deadline_of(asked)
+        return deadline_s if left_s is None else min(deadline_s, time.monotonic() + left_s)
 
     async def _ask(self, name: str, request: bytes, request_id: str) -> bytes:
         """Answer a call without rows by what REST answers."""
@@ -289,6 +307,12 @@ def _call(method: Method, protocol: ProtocolName, parsed: Any) -> Call:
     return Call(protocol, method.action, method.permission, model, ref)
 
 
+def _asked(request: bytes, request_id: str) -> Asked:
+    parsed = parse("ModelInferRequest", request)
+    call = _call(TABLE["ModelInfer"], ProtocolName.V2_GRPC, parsed)
+    return Asked(call, BodyHead(), b"", request_id)
+
+
 def _body(method: Method, parsed: Any) -> bytes:
     """Return what a call without rows has as its body over REST."""
     if method.action is Action.INDEX:
@@ -300,8 +324,8 @@ def _body(method: Method, parsed: Any) -> bytes:
 
 def _trailers(refusal: Refusal) -> tuple[tuple[str, str], ...]:
     trailers = (("stagedoor-request-id", refusal.request_id), ("stagedoor-code", refusal.code))
-    is_retryable = refusal.status in (429, 503)
-    return (*trailers, ("retry-after-ms", _RETRY_AFTER_MS)) if is_retryable else trailers
+    after_ms = str(math.ceil(refusal.retry_after_s * 1000))
+    return (*trailers, ("retry-after-ms", after_ms)) if refusal.is_retryable else trailers
 
 
 def _all_descriptors() -> Any:

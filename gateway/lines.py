@@ -9,6 +9,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from gateway.asgi import Headers, Scope
+from gateway.deadlines import HEADER as TIMEOUT_HEADER
 from gateway.metrics import RequestLabels
 from gateway.protocols.call import Action, Call, ProtocolName, parse_call
 from gateway.protocols.wires import HEAD_LENGTH, JSON, WIRES, BodyHead, Wire
@@ -38,12 +39,16 @@ class Asked(Struct, frozen=True, gc=False):
         body_head: What the headers say about the body.
         key: The sticky key, as received; empty means none.
         request_id: Ours, new for each request; also what stands in for a missing key.
+        timeout_ms: How long it may take, as received; empty means that the head does not say.
+        length: Bytes of the body; -1 when that is not told.
     """
 
     call: Call
     body_head: BodyHead
     key: bytes
     request_id: str
+    timeout_ms: bytes = b""
+    length: int = -1
 
 
 class Way(Struct, frozen=True):
@@ -162,7 +167,8 @@ def read_asked(call: Call, scope: Scope, request_id: str) -> Asked:
     """Read what stands in the head of a request."""
     content_type: str | None = None
     head_length: str | None = None
-    key = b""
+    key = timeout_ms = b""
+    length = -1
     for name, value in scope["headers"]:
         if name == b"content-type":
             content_type = value.decode("latin-1")
@@ -170,7 +176,11 @@ def read_asked(call: Call, scope: Scope, request_id: str) -> Asked:
             key = value
         elif name == HEAD_LENGTH:
             head_length = value.decode("latin-1")
-    return Asked(call, BodyHead(content_type, head_length), key, request_id)
+        elif name == b"content-length":
+            length = int(value)
+        elif name == TIMEOUT_HEADER:
+            timeout_ms = value
+    return Asked(call, BodyHead(content_type, head_length), key, request_id, timeout_ms, length)
 
 
 def labels_of(assignment: Assignment | None, protocol: ProtocolName) -> RequestLabels:

@@ -22,6 +22,7 @@ from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from gateway.queue_metrics import QUEUE_METRICS
 from gateway.series import LATENCY_BUCKETS, NAMES, OTHER, REGISTRY, Bound
 from gateway.settings import metrics_folder
 from gateway.work_metrics import FAMILIES
@@ -143,7 +144,10 @@ ALL: tuple[Counter | Gauge | Histogram, ...] = (
     WEBHOOK_DELIVERIES,
     WEBHOOK_QUEUE,
     *FAMILIES,
+    *QUEUE_METRICS,
 )
+for _metric in QUEUE_METRICS:
+    REGISTRY.register(_metric)
 
 
 class RequestLabels(Struct, frozen=True):

@@ -6,80 +6,40 @@ decode, routing assigns, serving answers, protocols encode.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 
 import msgspec
-from msgspec import Struct
 
-from gateway.asgi import (
-    Headers,
-    Receive,
-    Scope,
-    Send,
-    again,
-    read_body,
-    send_answer,
-    send_at_once,
-)
+from gateway.asgi import Headers, Receive, Scope, Send, again, read_body, send_answer, send_at_once
 from gateway.auth.policy import LOCAL, Permission
-from gateway.errors import render
+from gateway.deadlines import deadline_of, sooner
+from gateway.departure import CallerLeft, Lookout
 from gateway.flights import Desk, Ticket
+from gateway.intake import Intake
 from gateway.lines import Asked, Line, Lines, Way, labels_of, read_asked
-from gateway.metrics import (
-    observe_assignment,
-    observe_fallback,
-    observe_request,
-    observe_shed,
-)
+from gateway.metrics import RequestLabels, observe_assignment, observe_fallback, observe_request
+from gateway.outcomes import Failure, observe_departure, observe_refusal, tell
+from gateway.place import Place
 from gateway.probe import During, Ending
 from gateway.protocols.call import ABOUT_SERVER, Action, ProtocolName, parse_call, protocol_of
 from gateway.protocols.wires import JSON, decode, encode, is_plain
 from gateway.questions import Holdings, Questions, Shelf
-from gateway.replies import Answer, check_permission, id_header, refused
+from gateway.replies import Answer, check_permission, id_header
 from gateway.routing.bucketing import check_key
 from gateway.routing.table import CANDIDATE, STABLE, Assignment, Reason, RouteTable, assign
+from gateway.serving.failure import Overloaded
+from gateway.slices import Slices
 from gateway.talks import TALKING, Exchange, Talks, Told
 from gateway.tallies import level_of
-from gateway.watching import Watcher, note_ending
-from registry.references import ByNumber, Live, ModelUri
+from gateway.watching import note_ending
+from registry.references import ByNumber, Live
 from registry.route import VersionRecord
-from tracking.errors import (
-    InvalidRequest,
-    ModelNotReady,
-    StagedoorError,
-)
-
-
-class _Failure(Struct, frozen=True):
-    """A request that is not answered."""
-
-    error: Exception
-    asked: Asked | None
-    protocol: ProtocolName
-    request_id: str
-    started_s: float
-
-
-class Place(Struct, frozen=True):
-    """Where predictions are answered.
-
-    Args:
-        worker: The worker's id, told in every answer.
-        default: What ``/invocations`` stands for, or none.
-        load_timeout_s: How long a call by number may wait for its version.
-        watcher: Chooses whose phases are noted; without it nobody's are.
-    """
-
-    worker: str
-    default: ModelUri | None
-    load_timeout_s: float
-    watcher: Watcher | None = None
-
+from tracking.errors import InvalidRequest, ModelNotReady, StagedoorError
 
 _INFERRING = (Action.INFER, Action.STREAM)
 _OK = 200
-_UNAVAILABLE = 503
 
 
 class Predict:
@@ -109,10 +69,13 @@ class Predict:
         self._demand = demand
         self._questions = Questions(table, holdings, unready, shelf)
         self._lines = Lines(place.worker, place.default)
-        self._load_timeout_s = place.load_timeout_s
+        self._place = place
         self._watcher = place.watcher
         self._desk = Desk(table, self._lines, holdings.lease, place.watcher)
         self._talks = Talks(holdings)
+        self._slices = Slices()
+        self._lookout = Lookout()
+        self.intake = Intake(place.max_requests, place.max_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one predict request: by a line worked out before, or else all the way."""
@@ -128,11 +91,15 @@ class Predict:
             if scope["state"].get("principal") is not LOCAL:
                 check_permission(line.call, scope)
             check_key(asked.key)
-            body = await read_body(receive)
-            reply = await self._answer_on(line, way, asked, body)
+            deadline_s = self.deadline_of(asked)
+            with self.intake.hold(line.call.model, asked.length) as hold:
+                body = await read_body(hold.counted(receive))
+                with self._lookout.watch(receive):
+                    reply = await self._answer_on(line, way, (asked, body, deadline_s))
         except Exception as error:  # noqa: BLE001  # the outermost frame: rendered, or logged there
-            failure = _Failure(error, asked, line.call.protocol, request_id, started_s)
-            await self._refuse(failure, send)
+            await self._refuse(
+                Failure(error, asked, line.call.protocol, request_id, started_s), send
+            )
             return
         if reply is None:
             await self._serve(scope, again(body, receive), send, started_s)
@@ -150,21 +117,34 @@ class Predict:
         """
         return self._desk.ticket(scope)
 
-    async def _answer_on(self, line: Line, way: Way, asked: Asked, body: bytes) -> bytes | None:
+    def deadline_of(self, asked: Asked) -> float:
+        """Return when the answer to a request that has just come is of no use any more.
+
+        Raises:
+            InvalidRequest: The time that it asks for is none.
+        """
+        return deadline_of(asked.timeout_ms, time.monotonic(), max_s=self._place.max_timeout_s)
+
+    async def _answer_on(
+        self, line: Line, way: Way, request: tuple[Asked, bytes, float]
+    ) -> bytes | None:
         """Answer one request's rows; ``None`` where the body asks for the usual way."""
+        asked, body, deadline_s = request
         key, head = way.assignment.key, asked.body_head
         if head.head_length is not None:
             return None
         with self._holdings.lease(key) as servable:
             if getattr(servable, "can_talk", False):
                 return None
-            request = line.wire.decode(body, head.content_type, servable.signature)
-            if (request.routing_key and not asked.key) or not is_plain(request):
+            servable.check_admission(0, deadline_s)
+            sent = line.wire.decode(body, head.content_type, servable.signature)
+            if (sent.routing_key and not asked.key) or not is_plain(sent):
                 return None
+            deadline_s = sooner(deadline_s, sent.timeout_us, time.monotonic())
             try:
                 with line.level:
-                    prediction = await servable.predict(request.batch, request.params)
-                return line.wire.encode(prediction, request, key)
+                    prediction = await servable.predict(sent.batch, sent.params, deadline_s)
+                return line.wire.encode(prediction, sent, key)
             except BaseException:
                 assignment = way.assignment
                 observe_assignment(assignment.model, assignment.variant, assignment.reason)
@@ -202,21 +182,26 @@ class Predict:
                 headers = [JSON, id_header(request_id), *self._lines.common_headers]
                 await send_answer(send, _OK, reply, headers)
                 return
-            body = await read_body(receive)
-            told = await self._talk(asked, body, Exchange(scope, receive, send, self._headers))
-            answer = await self.answer(asked, body) if told is None else None
+            deadline_s = self.deadline_of(asked)
+            with self.intake.hold(asked.call.model, asked.length) as hold:
+                body = await read_body(hold.counted(receive))
+                exchange = Exchange(scope, receive, send, self._headers)
+                made: Told | Answer | None = await self._talk(asked, body, exchange, deadline_s)
+                if made is None:
+                    with self._lookout.watch(receive):
+                        made = await self.answer(asked, body, deadline_s)
         except Exception as error:  # noqa: BLE001  # the outermost frame: rendered, or logged there
-            failure = _Failure(error, asked, protocol, request_id, started_s)
-            await self._refuse(failure, send)
+            await self._refuse(Failure(error, asked, protocol, request_id, started_s), send)
             return
-        if answer is not None:
-            headers = [*self._headers(request_id, answer.assignment), *answer.encoded.headers]
-            if answer.fallback:
-                headers.append((b"stagedoor-fallback", answer.fallback.encode()))
-            await send_answer(send, _OK, answer.encoded.body, headers)
-            told = Told(answer.assignment, fallback=answer.fallback)
-        if told is not None:
-            self._count(asked, told, started_s)
+        told = await self._send(made, request_id, send) if isinstance(made, Answer) else made
+        self._count(asked, told, started_s)
+
+    async def _send(self, answer: Answer, request_id: str, send: Send) -> Told:
+        headers = [*self._headers(request_id, answer.assignment), *answer.encoded.headers]
+        if answer.fallback:
+            headers.append((b"stagedoor-fallback", answer.fallback.encode()))
+        await send_answer(send, _OK, answer.encoded.body, headers)
+        return Told(answer.assignment, fallback=answer.fallback)
 
     def _headers(self, request_id: str, assignment: Assignment) -> Headers:
         return [id_header(request_id), *self._lines.answer_headers(assignment)]
@@ -230,64 +215,74 @@ class Predict:
         )
         self.note_ending(told.assignment, ending)
 
-    async def _talk(self, asked: Asked, body: bytes, exchange: Exchange) -> Told | None:
+    async def _talk(
+        self, asked: Asked, body: bytes, exchange: Exchange, deadline_s: float
+    ) -> Told | None:
         """Answer what a model that talks is asked; ``None`` where the usual path answers."""
         if asked.call.protocol not in TALKING:
             return None
-        assignment = await self._assign(asked)
+        assignment = await self._assign(asked, deadline_s)
         try:
             return await self._talks.answer(assignment, asked, body, exchange)
         except StagedoorError:
             if assignment.variant != CANDIDATE:
                 raise
-        told = await self._talks.answer(self._stable(asked), asked, body, exchange)
+        stable = self._stable(asked, Reason.FALLBACK_ERROR)
+        told = await self._talks.answer(stable, asked, body, exchange)
         if told is not None:
             observe_fallback(assignment.model, Reason.FALLBACK_ERROR)
         return told
 
-    async def _refuse(self, failure: _Failure, send: Send) -> None:
+    async def _refuse(self, failure: Failure, send: Send) -> None:
         """Tell why a request is not answered, and count it."""
-        refusal = render(failure.error, failure.request_id)
-        reply = refused(failure.protocol, refusal)
-        identity = id_header(failure.request_id)
-        headers = [JSON, identity, *refusal.headers(), *self._lines.common_headers]
-        await send_answer(send, refusal.status, reply, headers)
-        asked = failure.asked
+        asked, elapsed_s = failure.asked, time.perf_counter() - failure.started_s
+        blamed = self._blamed(asked)
+        labels = labels_of(blamed, failure.protocol)
+        if isinstance(failure.error, CallerLeft):
+            observe_departure(labels, "disconnected", elapsed_s)
+            return
+        refusal = await tell(failure, send, self._lines.common_headers)
         if asked is None or asked.call.action not in _INFERRING:
             return
-        blamed = self._blamed(asked)
         self.note_ending(
             blamed, Ending(refusal.request_id, refusal.status, refusal.code, key=asked.key)
         )
-        labels = labels_of(blamed, asked.call.protocol)
-        if refusal.status == _UNAVAILABLE:
-            observe_shed(labels.model, "not_ready")
-        elapsed_s = time.perf_counter() - failure.started_s
-        observe_request(labels, str(refusal.status), elapsed_s)
+        observe_refusal(labels, failure.error, refusal.status, elapsed_s)
 
     def note_ending(self, assignment: Assignment | None, ending: Ending) -> None:
         """Note how the request at hand ended, if it is watched."""
         note_ending(self._table(), assignment, ending)
 
-    async def answer(self, asked: Asked, body: bytes) -> Answer:
+    async def answer(self, asked: Asked, body: bytes, deadline_s: float) -> Answer:
         """Answer one request's rows.
+
+        Args:
+            asked: What stands in its head.
+            body: All of it.
+            deadline_s: When the answer is of no use any more, on the monotonic clock.
 
         Raises:
             ResourceMissing: There is no such model or version, or the slot is empty.
             ModelNotReady: The version cannot answer here and now.
+            Overloaded: Too much waits.
+            DeadlineExceeded: The deadline has passed.
             StagedoorError: The rows do not fit, or the model failed on them.
         """
-        assignment = await self._assign(asked)
+        assignment = await self._assign(asked, deadline_s)
+        if assignment.variant != CANDIDATE:
+            return await self._infer(assignment, asked, body, deadline_s)
+        until_s = self._slices.candidate_deadline_s(assignment.model, deadline_s)
         try:
-            return await self._infer(assignment, asked, body)
-        except StagedoorError:
-            if assignment.variant != CANDIDATE:
+            return await self._infer(assignment, asked, body, until_s)
+        except StagedoorError as error:
+            if time.monotonic() >= deadline_s:
                 raise
-        stable = self._stable(asked)
-        observe_fallback(assignment.model, Reason.FALLBACK_ERROR)
-        return msgspec.structs.replace(
-            await self._infer(stable, asked, body), fallback=Reason.FALLBACK_ERROR
-        )
+            is_full = isinstance(error, Overloaded)
+        reason = Reason.FALLBACK_OVERLOAD if is_full else Reason.FALLBACK_ERROR
+        stable = self._stable(asked, reason)
+        observe_fallback(assignment.model, reason)
+        answer = await self._infer(stable, asked, body, deadline_s)
+        return msgspec.structs.replace(answer, fallback=reason)
 
     async def ask(self, asked: Asked, body: bytes) -> bytes:
         """Answer a call that carries no rows.
@@ -303,9 +298,9 @@ class Predict:
         if action is not Action.LOAD:
             return self._questions.about_model(action, self._steady(asked), body)
         self._questions.check_load(body)
-        return self._questions.about_model(action, await self._assign(asked), body)
+        return self._questions.about_model(action, await self._assign(asked, math.inf), body)
 
-    async def _assign(self, asked: Asked) -> Assignment:
+    async def _assign(self, asked: Asked, deadline_s: float) -> Assignment:
         """Route a request; wait for a version that is in no route and was asked for by name."""
         assignment = self._route(asked)
         if self._holdings.is_ready(assignment.key) or type(asked.call.ref) is Live:
@@ -314,25 +309,32 @@ class Predict:
         if assignment.key.version in entry.route.versions():
             return assignment
         record = entry.records[assignment.key.version]
-        await self._load(record)
+        await self._load(record, deadline_s)
         return assignment
 
-    async def _load(self, record: VersionRecord) -> None:
+    async def _load(self, record: VersionRecord, deadline_s: float) -> None:
         if not record.key.digest:
             message = f"version {record.key.version} of {record.key.model!r} has no sealed files."
             raise ModelNotReady(message)
+        patience_s = min(self._place.load_timeout_s, deadline_s - time.monotonic())
         try:
-            async with asyncio.timeout(self._load_timeout_s):
+            async with asyncio.timeout(patience_s):
                 await self._demand(record)
         except TimeoutError:
             message = (
                 f"version {record.key.version} of {record.key.model!r} is still loading after "
-                f"{self._load_timeout_s:g} s: try again."
+                f"{patience_s:.3g} s: try again."
             )
             raise ModelNotReady(message) from None
 
-    def _blamed(self, asked: Asked) -> Assignment | None:
+    def labels_of(self, asked: Asked | None, protocol: ProtocolName) -> RequestLabels:
+        """Return what a request that failed is counted under."""
+        return labels_of(self._blamed(asked), protocol)
+
+    def _blamed(self, asked: Asked | None) -> Assignment | None:
         """Return whose request failed: routing is pure, so asking again gives the same."""
+        if asked is None or asked.call.action not in _INFERRING:
+            return None
         try:
             return self._route(asked)
         except StagedoorError:
@@ -358,30 +360,34 @@ class Predict:
     def _steady(self, asked: Asked) -> Assignment:
         """Route a question: one about a split is about its stable part, whoever asks."""
         assignment = self._route(asked)
-        return self._stable(asked) if assignment.variant == CANDIDATE else assignment
+        is_candidate = assignment.variant == CANDIDATE
+        return self._stable(asked, Reason.FALLBACK_ERROR) if is_candidate else assignment
 
-    def _stable(self, asked: Asked) -> Assignment:
+    def _stable(self, asked: Asked, reason: Reason) -> Assignment:
         entry = self._table().models[asked.call.model or ""]
         ref = ByNumber(entry.route.production or 0)
         pinned = self._route(
             msgspec.structs.replace(asked, call=msgspec.structs.replace(asked.call, ref=ref))
         )
-        return msgspec.structs.replace(pinned, variant=STABLE, reason=Reason.FALLBACK_ERROR)
+        return msgspec.structs.replace(pinned, variant=STABLE, reason=reason)
 
-    async def _infer(self, assignment: Assignment, asked: Asked, body: bytes) -> Answer:
-        protocol = asked.call.protocol
+    async def _infer(
+        self, assignment: Assignment, asked: Asked, body: bytes, deadline_s: float
+    ) -> Answer:
+        protocol, began_s = asked.call.protocol, time.monotonic()
         with self._holdings.lease(assignment.key) as servable:
+            servable.check_admission(0, deadline_s)
             with During("decode"):
                 request = decode(protocol, body, asked.body_head, servable.signature)
             if request.routing_key and not asked.key and type(asked.call.ref) is Live:
-                return await self._answer_by_key(asked, request.routing_key, body)
+                keyed = msgspec.structs.replace(asked, key=request.routing_key.encode())
+                return await self.answer(keyed, body, deadline_s)
             observe_assignment(assignment.model, assignment.variant, assignment.reason)
+            deadline_s = sooner(deadline_s, request.timeout_us, began_s)
             with level_of(assignment.model):
-                prediction = await servable.predict(request.batch, request.params)
+                prediction = await servable.predict(request.batch, request.params, deadline_s)
             with During("encode"):
                 encoded = encode(protocol, prediction, request, assignment.key)
-            return Answer(assignment, encoded)
-
-    async def _answer_by_key(self, asked: Asked, key: str, body: bytes) -> Answer:
-        """Route again, now that a sticky key was found in the body."""
-        return await self.answer(msgspec.structs.replace(asked, key=key.encode()), body)
+        if assignment.variant == STABLE:
+            self._slices.note(assignment.model, time.monotonic() - began_s)
+        return Answer(assignment, encoded)

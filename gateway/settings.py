@@ -18,21 +18,17 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct, field
 
-from gateway import tracing_settings
+from gateway import overload_settings, tracing_settings, webhook_settings
+from gateway.overload_settings import HealthSettings, OverloadSettings
 from gateway.tracing_settings import TracingSettings
-from gateway.webhook_settings import (
-    CHECKS,
-    FIELD_VARIABLES,
-    HIDDEN,
-    WebhookSettings,
-    is_secret,
-)
+from gateway.webhook_settings import HIDDEN, WebhookSettings, is_secret
 from tracking.errors import InvalidRequest
 
 ENV_PREFIX = "STAGEDOOR_"
 ENV_NESTING = "__"
-_CHECKS = {**CHECKS, **tracing_settings.CHECKS}
 _METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_CHECKS = {**webhook_settings.CHECKS, **tracing_settings.CHECKS, **overload_settings.CHECKS}
+_FIELD_VARIABLES = {**webhook_settings.FIELD_VARIABLES, **overload_settings.FIELD_VARIABLES}
 
 _Count = Annotated[int, Meta(ge=1)]
 _Seconds = Annotated[float, Meta(ge=0)]
@@ -183,6 +179,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     limits: LimitSettings = field(default_factory=LimitSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     tracing: TracingSettings = field(default_factory=TracingSettings)
+    overload: OverloadSettings = field(default_factory=OverloadSettings)
+    health: HealthSettings = field(default_factory=HealthSettings)
 
 
 class Leaf(Struct, frozen=True):
@@ -358,7 +356,7 @@ def _from_field(environ: Mapping[str, str]) -> dict[str, Any]:
     """Read the variables that MLflow's server has for the same things."""
     return {
         path: value
-        for name, (path, meaning) in FIELD_VARIABLES.items()
+        for name, (path, meaning) in _FIELD_VARIABLES.items()
         if (value := meaning(environ.get(name, "")))
     }
 

@@ -1,10 +1,12 @@
 """CPU time and memory of a process and all its descendants, from ``/proc``; nothing without it."""
 
 import os
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 _PROC = Path("/proc")
-_PARENT, _USER, _SYSTEM = 1, 11, 12
+_PARENT, _USER, _SYSTEM, _PAGES = 1, 11, 12, 21
 
 
 def cpu_s(pid: int) -> float | None:
@@ -12,8 +14,22 @@ def cpu_s(pid: int) -> float | None:
     table = _read_table()
     if pid not in table:
         return None
-    ticks = sum(table[each][1] for each in _family(pid, table))
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return sum(table[each][1] for each in _family(pid, table)) / os.sysconf("SC_CLK_TCK")
+
+
+def rss_bytes(pid: int) -> int:
+    """Return the memory that a tree of living processes holds; 0 off Linux."""
+    table = _read_table()
+    return sum(table[each][2] for each in _family(pid, table)) * os.sysconf("SC_PAGE_SIZE")
+
+
+def waited_s(pid: int) -> float:
+    """Return how long the main threads of a tree of living processes waited for a CPU."""
+    waited_ns = 0
+    for each in _family(pid, _read_table()):
+        with suppress(OSError, ValueError, IndexError):
+            waited_ns += int((_PROC / str(each) / "schedstat").read_text().split()[1])
+    return waited_ns / 1e9
 
 
 def memory_bytes(pid: int) -> int | None:
@@ -24,12 +40,12 @@ def memory_bytes(pid: int) -> int | None:
     return sum(_pss_bytes(each) for each in _family(pid, table))
 
 
-def _family(pid: int, table: dict[int, tuple[int, int]]) -> list[int]:
+def _family(pid: int, table: Mapping[int, tuple[int, int, int]]) -> list[int]:
     found: list[int] = []
-    wanted = {pid}
+    wanted = {pid} & table.keys()
     while wanted:
         found += wanted
-        wanted = {child for child, (parent, _) in table.items() if parent in wanted}
+        wanted = {child for child, (parent, _, _) in table.items() if parent in wanted}
     return found
 
 
@@ -54,15 +70,15 @@ def available_cpus() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
-def _read_table() -> dict[int, tuple[int, int]]:
-    """Return each process with its parent and its ticks."""
+def _read_table() -> dict[int, tuple[int, int, int]]:
+    """Return each process with its parent, its ticks and its resident pages."""
     table = {}
     for entry in _PROC.glob("[0-9]*/stat"):
         try:
             fields = entry.read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        table[int(entry.parent.name)] = (int(fields[_PARENT]), _ticks(fields))
+        table[int(entry.parent.name)] = (int(fields[_PARENT]), _ticks(fields), int(fields[_PAGES]))
     return table
 
 

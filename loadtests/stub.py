@@ -4,6 +4,7 @@
 """
 
 import argparse
+import math
 import socket
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +15,8 @@ from gateway.auth.door import Door
 from gateway.auth.hosts import host_policy
 from gateway.dispatch import Dispatch, Message, Receive, Scope, Send
 from gateway.http_server import DoorConfig, DoorServer
-from gateway.predict import Place, Predict
+from gateway.place import Place
+from gateway.predict import Predict
 from gateway.routing.table import ModelRoute, RouteTable
 from gateway.serving.lease import Holder, Lease
 from gateway.settings import Settings
@@ -36,9 +38,17 @@ class Fixed:
     def __init__(self) -> None:
         self._answer = Prediction(("output",), (np.zeros(1, dtype=np.int64),))
 
-    async def predict(self, batch: Batch, params: Mapping[str, Any]) -> Prediction:  # noqa: ARG002
+    async def predict(
+        self,
+        batch: Batch,  # noqa: ARG002
+        params: Mapping[str, Any],  # noqa: ARG002
+        deadline_s: float = math.inf,  # noqa: ARG002
+    ) -> Prediction:
         """Answer 0 for one row."""
         return self._answer
+
+    def check_admission(self, rows: int = 0, deadline_s: float = math.inf) -> None:
+        """Let everybody in."""
 
     def close(self) -> None:
         """Hold nothing."""

@@ -63,6 +63,7 @@ class InferRequest(Struct, frozen=True):
         is_columnar: Whether the rows came column by column, and the answer should.
         is_raw: Whether outputs are wanted as raw bytes, where ``raw_by_name`` says nothing.
         raw_by_name: Which outputs are wanted as raw bytes, and which are not.
+        timeout_us: How long it may take, in microseconds, where the body says so.
     """
 
     batch: Batch
@@ -74,3 +75,4 @@ class InferRequest(Struct, frozen=True):
     is_columnar: bool = False
     is_raw: bool = False
     raw_by_name: Mapping[str, bool] = field(default_factory=dict)
+    timeout_us: int | None = None

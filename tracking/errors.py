@@ -128,9 +128,14 @@ class NotImplementedHere(StagedoorError):
 
 
 class Unavailable(StagedoorError):
-    """Try again: full, draining, or cut off."""
+    """Try again: full, draining, or cut off.
+
+    Attributes:
+        retry_after_s: When to try again, as far as is known; the caller is told somewhat more.
+    """
 
     code = "TEMPORARILY_UNAVAILABLE"
+    retry_after_s = 0.6
 
 
 class ModelNotReady(Unavailable):

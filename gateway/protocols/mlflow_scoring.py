@@ -58,6 +58,7 @@ _DECODERS: Mapping[type, msgspec.json.Decoder[_Body[Any]]] = {
 }
 _ANY = msgspec.json.Decoder()
 _ENCODER = msgspec.json.Encoder()
+_RETRYABLE = frozenset({429, 503})
 
 
 def decode(body: bytes, content_type: str | None, signature: Signature | None) -> InferRequest:
@@ -113,9 +114,10 @@ def encode(prediction: Prediction, request: InferRequest, key: VersionKey | None
 
 
 def render_error(status: int, code: str, message: str, request_id: str) -> bytes:
-    """Write a refusal in the shape of MLflow's scoring server."""
-    del status, request_id
-    return _ENCODER.encode({"error_code": code, "message": message})
+    """Write a refusal in the shape of MLflow's scoring server; ``retryable`` is ours beside it."""
+    del request_id
+    told: dict[str, object] = {"error_code": code, "message": message}
+    return _ENCODER.encode(told | {"retryable": True} if status in _RETRYABLE else told)
 
 
 def _decode_tabular(body: bytes, media_type: str, plan: Plan) -> Batch:

@@ -23,8 +23,11 @@ ALL_RAW = "binary_data_output"
 RAW = "binary_data"
 """The parameter of a wanted output that asks for it as raw bytes, or not."""
 
+TIMEOUT = "timeout"
+"""The parameter that says how many microseconds a request may take; 0 stands for none."""
+
 RESERVED = frozenset(
-    {"timeout", "priority", "sequence_id", "sequence_start", "sequence_end", "headers", ALL_RAW}
+    {TIMEOUT, "priority", "sequence_id", "sequence_start", "sequence_end", "headers", ALL_RAW}
 )
 """The protocol's own parameters: taken, and kept from the model. None of them orders a stateful
 sequence here."""
@@ -69,6 +72,7 @@ def request_of(
         allows_null=given.get(NULLS) is True,
         is_raw=_flag(given, ALL_RAW) or False,
         raw_by_name=_raw_by_name(outputs or ()),
+        timeout_us=_timeout_us(given.get(TIMEOUT)),
     )
 
 
@@ -90,6 +94,15 @@ def _for_the_model(given: Mapping[str, Scalar]) -> dict[str, Any]:
         for name, value in given.items()
         if name not in ours and not name.startswith(RESERVED_PREFIX)
     }
+
+
+def _timeout_us(value: Scalar) -> int | None:
+    if value is None:
+        return None
+    if type(value) is not int or value < 0:
+        message = f"Parameter {TIMEOUT!r} is no whole number of microseconds: send one, or none."
+        raise InvalidRequest(message)
+    return value or None
 
 
 def _raw_by_name(outputs: Sequence[Wanted]) -> dict[str, bool]:

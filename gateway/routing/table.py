@@ -33,6 +33,8 @@ class Reason(StrEnum):
     """It would have been the candidate, and there is none ready here."""
     FALLBACK_ERROR = "fallback_error"
     """It was the candidate, which failed on it; stable answered in its place."""
+    FALLBACK_OVERLOAD = "fallback_overload"
+    """It was the candidate, which had no room or no time for it; stable answered in its place."""
 
 
 class Assignment(Struct, frozen=True, gc=False):

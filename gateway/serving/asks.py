@@ -1,9 +1,11 @@
 """The requests that wait for one model, and who of them goes next. Event loop only.
 
-Used by ``runner``; which of them fit together is ``batching``'s choice.
+Used by ``queueing``; which of them fit together is ``batching``'s choice.
 """
 
 import asyncio
+import math
+import time
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -18,12 +20,26 @@ from tracking.errors import StagedoorError
 
 
 class Ask(Struct, eq=False):
-    """One request on its way to a model, and the future of its answer."""
+    """One request on its way to a model.
+
+    Args:
+        batch: Its rows.
+        params: What it asks besides.
+        layout: What others must share to go with it.
+        answer: The future of its answer.
+        deadline_s: When it is of no use any more, on the monotonic clock.
+        since_s: When it came, on the same.
+        probe: What notes its phases, if it is watched.
+        asked_s: When it came, on the probe's clock.
+        talk: Where its answer goes, piece by piece, if it is to come so.
+    """
 
     batch: Batch
     params: Mapping[str, Any]
     layout: batching.Layout
     answer: asyncio.Future[Prediction]
+    deadline_s: float = math.inf
+    since_s: float = 0.0
     probe: Probe | None = None
     asked_s: float = 0.0
     talk: Talk | None = None
@@ -32,12 +48,14 @@ class Ask(Struct, eq=False):
 class Asks:
     """Those who wait. One per runner.
 
-    Args:
-        max_rows: Cap on the rows of one call.
+    Attributes:
+        rows: Theirs, together.
+        since_s: Since when somebody waits without a break, on the monotonic clock.
     """
 
-    def __init__(self, max_rows: int) -> None:
-        self._max_rows = max_rows
+    def __init__(self) -> None:
+        self.rows = 0
+        self.since_s = 0.0
         self._waiting: dict[int, Ask] = {}
         self._halves: list[list[Ask]] = []
 
@@ -46,20 +64,45 @@ class Asks:
 
     def add(self, ask: Ask) -> None:
         """Take a request in, behind all others."""
+        ask.since_s = time.monotonic()
+        if not self._waiting:
+            self.since_s = ask.since_s
         self._waiting[id(ask)] = ask
+        self.rows += ask.batch.rows
 
-    def remove(self, ask: Ask) -> None:
-        """Let a request go whose caller has left; one that is not here is no matter."""
-        self._waiting.pop(id(ask), None)
+    def remove(self, ask: Ask) -> bool:
+        """Let a request go; say whether it was here, and not on its way or answered."""
+        if self._waiting.pop(id(ask), None) is None:
+            return False
+        self.rows -= ask.batch.rows
+        return True
 
-    def take(self) -> list[Ask]:
-        """Take out who goes in the next call; empty when nobody waits."""
+    @property
+    def age_s(self) -> float:
+        """How long the one has waited that waits longest."""
+        first = next(iter(self._waiting.values()), None)
+        return 0.0 if first is None else time.monotonic() - first.since_s
+
+    def waiting_for(self, seconds: float) -> list[Ask]:
+        """Return those who have waited for longer."""
+        moment_s = time.monotonic() - seconds
+        return [ask for ask in self._waiting.values() if ask.since_s < moment_s]
+
+    def take(self, *, max_rows: int, max_requests: int) -> list[Ask]:
+        """Take out who goes in the next call; empty when nobody waits.
+
+        Args:
+            max_rows: Cap on the rows of one call; the first goes even when it is alone above it.
+            max_requests: Cap on the requests.
+        """
         while self._halves:
             if asks := [ask for ask in self._halves.pop() if not ask.answer.done()]:
                 return asks
-        waiting = list(self._waiting.values())
+        now_s = time.monotonic()
+        # Whose time is over is told so by its own alarm, which may be a little late.
+        waiting = [ask for ask in self._waiting.values() if ask.deadline_s > now_s]
         sizes = ((ask.layout, ask.batch.rows) for ask in waiting)
-        chosen = batching.choose(sizes, max_rows=self._max_rows)
+        chosen = batching.choose(sizes, max_rows=max_rows, max_requests=max_requests)
         asks = [waiting[position] for position in chosen]
         for ask in asks:
             self.remove(ask)
@@ -78,6 +121,7 @@ class Asks:
         fail([*self._waiting.values(), *chain(*self._halves)], error)
         self._waiting.clear()
         self._halves.clear()
+        self.rows = 0
 
 
 def deliver(asks: Sequence[Ask], prediction: Prediction) -> None:

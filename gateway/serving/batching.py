@@ -3,6 +3,7 @@
 Called by ``runner`` on the event loop.
 """
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -42,12 +43,15 @@ def describe(batch: Batch, params: Mapping[str, Any]) -> Layout:
     return Layout(batch.is_matrix, batch.names, columns, _encode_params(params))
 
 
-def choose(waiting: Iterable[tuple[Layout, int]], *, max_rows: int) -> list[int]:
+def choose(
+    waiting: Iterable[tuple[Layout, int]], *, max_rows: int, max_requests: int = sys.maxsize
+) -> list[int]:
     """Choose who goes now: the first, and whoever behind it fits it.
 
     Args:
         waiting: Layout and number of rows of each request, the longest waiting first.
         max_rows: Cap on the rows of one call; the first goes even when it is alone above it.
+        max_requests: Cap on the requests.
 
     Returns:
         Positions in ``waiting``, ascending; empty only when nobody waits.
@@ -62,7 +66,7 @@ def choose(waiting: Iterable[tuple[Layout, int]], *, max_rows: int) -> list[int]
             continue
         chosen.append(position)
         total += rows
-        if total >= max_rows:
+        if total >= max_rows or len(chosen) >= max_requests:
             break
     return chosen
 

@@ -4,6 +4,7 @@ Calls that the engine does not cover go to the model's own process. On the event
 ``gathering`` for the engine, ``lazy_runner`` for the rest.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -50,32 +51,35 @@ class EngineServable:
     async def attach(self, on_death: Callable[[str], None]) -> None:
         """Begin to answer; nothing of it can die."""
 
-    async def predict(self, batch: Batch, params: Mapping[str, Any]) -> Prediction:
+    async def predict(
+        self, batch: Batch, params: Mapping[str, Any], deadline_s: float = math.inf
+    ) -> Prediction:
         """Answer one request's rows.
 
         Raises:
             ModelFailed: The model raises on these rows.
-            Unavailable: Too many requests wait for this model.
+            Overloaded: Too much waits for this model.
+            DeadlineExceeded: The request's time was over.
             StagedoorError: As its runner answers, where the engine does not.
         """
         method = params.get(PREDICT_METHOD) if params else None
         if method is None:
             method = self._default_method
         elif type(method) is not str or not self._engine.takes(method):
-            return await self.runner.predict(batch, params)
+            return await self.runner.predict(batch, params, deadline_s)
         try:
             rows = self._engine.arrange(batch)
         except Refused as error:
             raise refusal(error, method, batch.rows) from None
         if rows is None:
-            return await self.runner.predict(batch, params)
-        return await self._gathering.ask(rows, method)
+            return await self.runner.predict(batch, params, deadline_s)
+        return await self._gathering.ask(rows, method, deadline_s)
 
     def ask(self, batch: Batch, params: Mapping[str, Any], waiter: Waiter) -> bool:
         """Let a waiter be told the answer; say whether that is for the engine to give at all.
 
         Raises:
-            Unavailable: Too many requests wait for this model.
+            Overloaded: Too much waits for this model.
         """
         if params:
             return False
@@ -87,6 +91,9 @@ class EngineServable:
             return False
         self._gathering.add(rows, self._default_method, waiter)
         return True
+
+    def check_admission(self, rows: int = 0, deadline_s: float = math.inf) -> None:
+        """Let everybody in: what comes in one turn of the loop is answered in it."""
 
     def close(self) -> None:
         """Free everything. Safe from any thread."""

@@ -2,8 +2,12 @@
 
 from msgspec import Struct
 
+from gateway.serving.admission import Shed
 from registry.route import VersionKey
-from tracking.errors import ModelNotReady
+from tracking.errors import ModelNotReady, Unavailable
+
+_LEAST_RETRY_S = 0.1
+"""Nobody is told to come back sooner."""
 
 
 class Failure(Struct, frozen=True):
@@ -42,6 +46,21 @@ class ConversionFailed(LoadFailed):
 
 class LoadCancelled(ModelNotReady):
     """A load was called off because nothing asks for the version any more."""
+
+
+class Overloaded(Unavailable):
+    """A request was turned away, or let go while it waited; it was not executed.
+
+    Args:
+        message: What was asked, what is the case, what to do.
+        shed: Why.
+        drain_s: How long what waits will take.
+    """
+
+    def __init__(self, message: str, shed: Shed, *, drain_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.shed = shed
+        self.retry_after_s = max(drain_s, _LEAST_RETRY_S)
 
 
 def name_version(key: VersionKey) -> str:

@@ -6,7 +6,7 @@ to a thread, one call at a time, and what comes while one runs goes together in 
 
 import asyncio
 import logging
-import sys
+import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,11 +18,14 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from gateway.probe import PROBE, Probe
+from gateway.serving.admission import Backlog, Bounds, Shed, foresee, refuse
+from gateway.serving.cost import Cost
 from gateway.serving.engines.engine import Engine, refusal, to_prediction
 from gateway.serving.engines.refusal import Refused
+from gateway.serving.failure import Overloaded
 from gateway.serving.metering import CallMeter
 from registry.tensors import Prediction
-from tracking.errors import ModelFailed, StagedoorError, Unavailable
+from tracking.errors import DeadlineExceeded, ModelFailed, StagedoorError, Unavailable
 
 _LOG = logging.getLogger("stagedoor.serving")
 
@@ -36,32 +39,16 @@ _TIMED_ROWS = (1, 128)
 _TIMED_CALLS = 3
 
 
-class Cost(Struct, frozen=True):
-    """What a call takes.
-
-    Args:
-        call_s: Whatever comes.
-        row_s: For each row.
-    """
-
-    call_s: float
-    row_s: float
-
-    def of(self, rows: int) -> float:
-        """Return the seconds that a call with so many rows takes."""
-        return self.call_s + self.row_s * rows
-
-
 class Limits(Struct, frozen=True):
     """What may wait, and go together.
 
     Args:
         max_rows: Of one call; one request goes even when it is alone above it.
-        max_waiting: Requests that wait for the thread.
+        bounds: How far those who wait may grow: for the thread, and for their turn on the loop.
     """
 
     max_rows: int
-    max_waiting: int
+    bounds: Bounds = Bounds(max_waiting=1000, max_queue_s=2.0, standing_s=0.1)
 
 
 class Waiter(Protocol):
@@ -83,6 +70,7 @@ class _Ask(Struct, eq=False, gc=False):
     answer: Waiter
     probe: Probe | None = None
     asked_s: float = 0.0
+    deadline_s: float = math.inf
 
 
 class Gathering:
@@ -97,32 +85,42 @@ class Gathering:
     def __init__(self, engine: Engine, cost: Cost, limits: Limits) -> None:
         self._engine = engine
         self._limits = limits
-        self._dear_rows = _rows_within(cost, DEAR_S)
-        self._turn_rows = min(_rows_within(cost, _TURN_S), limits.max_rows)
+        self._cost = cost
+        self._dear_rows = cost.rows_within(DEAR_S)
+        self._turn_rows = min(cost.rows_within(_TURN_S), limits.max_rows)
+        self._max_waiting_rows = cost.rows_within(limits.bounds.max_queue_s)
         self._waiting: list[_Ask] = []
+        self._waiting_rows = 0
         self._dear: list[_Ask] = []
+        self._dear_since_s = self._busy_until_s = 0.0
         self._thread: ThreadPoolExecutor | None = None
         self._is_busy = False
         self.meter: CallMeter | None = None
 
-    def ask(self, rows: NDArray[Any], method: str) -> "asyncio.Future[Prediction]":
-        """Take in one request's rows; the future ends with their answer.
+    def ask(
+        self, rows: NDArray[Any], method: str, deadline_s: float = math.inf
+    ) -> "asyncio.Future[Prediction]":
+        """Take in one request's rows; the future ends with their answer, or with their time.
 
         Raises:
-            Unavailable: Too many wait.
+            Overloaded: Too much waits.
         """
-        future = asyncio.get_running_loop().create_future()
-        ask = _Ask(rows, method, future)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Prediction] = loop.create_future()
+        ask = _Ask(rows, method, future, deadline_s=deadline_s)
         if (probe := PROBE.get()) is not None:
             ask.probe, ask.asked_s = probe, time.perf_counter()
         self._add(ask)
+        if len(rows) > self._dear_rows and deadline_s < math.inf:
+            alarm = loop.call_later(deadline_s - time.monotonic(), self._expire, ask)
+            future.add_done_callback(lambda _: alarm.cancel())
         return future
 
     def add(self, rows: NDArray[Any], method: str, answer: Waiter) -> None:
         """Take in one request's rows; the waiter is told what becomes of them.
 
         Raises:
-            Unavailable: Too many wait.
+            Overloaded: Too much waits.
         """
         self._add(_Ask(rows, method, answer))
 
@@ -132,7 +130,12 @@ class Gathering:
             return
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._turn)
+        elif self._waiting_rows > self._max_waiting_rows:
+            drain_s = self._cost.of(self._waiting_rows)
+            message = f"{len(self._waiting)} requests wait for this model: try again shortly."
+            raise Overloaded(message, Shed.WAIT, drain_s=drain_s)
         self._waiting.append(ask)
+        self._waiting_rows += len(ask.rows)
 
     def close(self) -> None:
         """End the thread, if there is one. Safe from any thread."""
@@ -142,7 +145,9 @@ class Gathering:
     def _turn(self) -> None:
         """Answer who waits; if that takes long, let others have a turn in between."""
         asks, self._waiting = _split(self._waiting, self._turn_rows)
+        self._waiting_rows = 0
         if self._waiting:
+            self._waiting_rows = sum(len(ask.rows) for ask in self._waiting)
             asyncio.get_running_loop().call_soon(self._turn)
         self._settle(asks, _call(self._engine, asks))
 
@@ -158,19 +163,51 @@ class Gathering:
         _settle(asks, call.outcomes)
 
     def _add_dear(self, ask: _Ask) -> None:
-        if len(self._dear) >= self._limits.max_waiting:
-            message = f"{len(self._dear)} large requests wait for this model: try again shortly."
-            raise Unavailable(message)
+        now_s = time.monotonic()
+        if self._is_busy:
+            self._check(ask, now_s)
+        if not self._dear:
+            self._dear_since_s = now_s
         self._dear.append(ask)
         self._send_dear()
+
+    def _check(self, ask: _Ask, now_s: float) -> None:
+        """Let somebody wait for the thread, or not."""
+        backlog = Backlog(
+            waiting=len(self._dear),
+            rows=sum(len(one.rows) for one in self._dear),
+            busy_s=abs(self._busy_until_s - now_s),
+            stood_s=now_s - self._dear_since_s if self._dear else 0.0,
+        )
+        forecast = foresee(backlog, len(ask.rows), self._cost, self._limits.max_rows)
+        left_s = ask.deadline_s - now_s
+        shed = refuse(backlog, forecast, self._limits.bounds, remaining_s=left_s)
+        if shed is not None:
+            message = f"{len(self._dear)} large requests wait for this model: try again shortly."
+            raise Overloaded(message, shed, drain_s=forecast.wait_s + forecast.call_s)
+
+    def _expire(self, ask: _Ask) -> None:
+        """Tell somebody that its time is over: before its rows had their turn, or after."""
+        if ask.answer.done():
+            return
+        if ask in self._dear:
+            self._dear.remove(ask)
+            message = "The time for this request was over while it waited for the model."
+            ask.answer.set_exception(Overloaded(message, Shed.LATE))
+        else:
+            message = "The model gave no answer within the time for this request."
+            ask.answer.set_exception(DeadlineExceeded(message))
 
     def _send_dear(self) -> None:
         """Give the thread its next call, unless it has one or nobody waits."""
         if self._is_busy:
             return
+        now_s = time.monotonic()
+        self._dear = [a for a in self._dear if a.deadline_s > now_s and not a.answer.done()]
         asks, self._dear = _split(self._dear, self._limits.max_rows)
         if not asks:
             return
+        self._busy_until_s = now_s + self._cost.of(sum(len(ask.rows) for ask in asks))
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._is_busy = True
@@ -204,13 +241,6 @@ def _least_s(engine: Engine, rows: int) -> float:
             engine.answer(cells, engine.default_method)
         times_s.append(time.perf_counter() - started_s)
     return min(times_s)
-
-
-def _rows_within(cost: Cost, seconds: float) -> int:
-    """Return how many rows fit in that time; always one, which is answered somehow."""
-    if cost.row_s <= 0:
-        return sys.maxsize
-    return max(1, int((seconds - cost.call_s) / cost.row_s))
 
 
 def _split(asks: list[_Ask], max_rows: int) -> tuple[list[_Ask], list[_Ask]]:

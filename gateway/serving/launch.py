@@ -25,6 +25,7 @@ from gateway.serving import messages
 from gateway.serving.failure import ConversionFailed, LoadFailed
 from gateway.serving.frames import Assembler, Frame, FrameError
 from gateway.serving.output import Output
+from gateway.serving.pacing import QueueLimits
 from gateway.serving.progress import Progress
 from gateway.serving.states import State
 
@@ -47,7 +48,7 @@ class RunnerLimits(Struct, frozen=True):
         load_timeout_s: From start to READY.
         predict_timeout_s: For one call of the model; then its process is killed.
         max_batch_rows: Cap on the rows that go in one call.
-        max_waiting: Cap on the requests that wait for one runner.
+        queue: How those who wait for it are held.
         warm_calls: How often the input example is answered before READY.
         max_frame_bytes: The largest body of a call or an answer.
         convert_timeout_s: For making an engine of a model that is loaded; then it has none.
@@ -57,7 +58,7 @@ class RunnerLimits(Struct, frozen=True):
     load_timeout_s: float = 60.0
     predict_timeout_s: float = 30.0
     max_batch_rows: int = 1024
-    max_waiting: int = 1000
+    queue: QueueLimits = QueueLimits()
     warm_calls: int = 20
     max_frame_bytes: int = 256 << 20
     convert_timeout_s: float = 30.0

@@ -6,6 +6,7 @@ ended when nobody has asked for a while. Event loop only, but for ``close``.
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -52,16 +53,18 @@ class LazyRunner:
         """The process, while there is one."""
         return None if self._runner is None else self._runner.pid
 
-    async def predict(self, batch: Batch, params: Mapping[str, Any]) -> Prediction:
+    async def predict(
+        self, batch: Batch, params: Mapping[str, Any], deadline_s: float = math.inf
+    ) -> Prediction:
         """Answer one request's rows, as ``Runner.predict`` does.
 
         Raises:
-            ModelNotReady: The runner cannot be started, or has died too often of late.
+            ModelNotReady: The runner cannot be started in time, or has died too often of late.
         """
         self._asking += 1
         try:
-            runner = await self._find()
-            return await runner.predict(batch, params)
+            runner = await self._find_until(deadline_s)
+            return await runner.predict(batch, params, deadline_s)
         finally:
             self._asking -= 1
             self._asked_at_s = time.monotonic()
@@ -74,6 +77,17 @@ class LazyRunner:
         runner, self._runner = self._runner, None
         if runner is not None:
             runner.close()
+
+    async def _find_until(self, deadline_s: float) -> Runner:
+        if self._runner is not None:
+            return self._runner
+        left_s = None if deadline_s == math.inf else deadline_s - time.monotonic()
+        try:
+            async with asyncio.timeout(left_s):
+                return await self._find()
+        except TimeoutError:
+            message = "The model's own process is still starting: try again shortly."
+            raise ModelNotReady(message) from None
 
     async def _find(self) -> Runner:
         if self._runner is not None:

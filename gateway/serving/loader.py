@@ -153,7 +153,7 @@ class Loader:
         self._note(record, kept)
         if kept.engine is None:
             return self._start(record, folder, progress)
-        limits = Limits(self._limits.max_batch_rows, self._limits.max_waiting)
+        limits = Limits(self._limits.max_batch_rows, self._limits.queue.bounds)
         return EngineServable(
             record.key,
             kept.verdict,

@@ -126,6 +126,8 @@ class Ready(Struct, frozen=True, tag="ready"):
         engine_why: Why no engine was made, where one was wanted; empty when it was made.
         can_talk: Whether it gives its answers in pieces.
         takes_documents: Whether it takes a document in place of rows.
+        warm_rows: Of the example.
+        warm_call_s: How long the last of these calls took.
     """
 
     signature: Signature | None
@@ -134,6 +136,8 @@ class Ready(Struct, frozen=True, tag="ready"):
     engine_why: str = ""
     can_talk: bool = False
     takes_documents: bool = False
+    warm_rows: int = 0
+    warm_call_s: float = 0.0
 
 
 class Refused(Struct, frozen=True, tag="refused"):

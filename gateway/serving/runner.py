@@ -7,17 +7,15 @@ while the process is busy wait, and go together in its next call. Next hop: ``ru
 import asyncio
 import itertools
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from msgspec.structs import replace
-
-from gateway.probe import PROBE
-from gateway.serving import batching, messages
-from gateway.serving.asks import Ask, Asks, deliver, fail
+from gateway.serving import messages
+from gateway.serving.asks import Ask, deliver, fail
 from gateway.serving.calls import Call, encode_call, error_of, note_call, read_answer
 from gateway.serving.failure import name_version
 from gateway.serving.frames import Assembler, FrameError
@@ -31,6 +29,7 @@ from gateway.serving.launch import (
 )
 from gateway.serving.metering import CallMeter
 from gateway.serving.progress import Progress
+from gateway.serving.queueing import Queue
 from gateway.serving.states import State
 from gateway.serving.talking import Talk
 from registry.route import VersionKey
@@ -40,7 +39,6 @@ from tracking.errors import (
     ModelFailed,
     ModelNotReady,
     TooLarge,
-    Unavailable,
 )
 
 _LOG = logging.getLogger("stagedoor.serving")
@@ -116,7 +114,7 @@ class Runner(asyncio.Protocol):
         self._limits = limits
         self._assembler = Assembler(limits.max_frame_bytes)
         self._numbers = itertools.count(1)
-        self._asks = Asks(limits.max_batch_rows)
+        self._queue = Queue(lambda: self.key, limits.queue, limits.max_batch_rows)
         self._call: Call | None = None
         self._death: str | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -138,28 +136,37 @@ class Runner(asyncio.Protocol):
         self._child.end.setblocking(False)  # noqa: FBT003  the standard library's signature
         transport, _ = await self._loop.create_connection(lambda: self, sock=self._child.end)
         self._transport = transport
+        self._queue.open(self.ready.warm_rows, self.ready.warm_call_s)
 
-    async def predict(self, batch: Batch, params: Mapping[str, Any]) -> Prediction:
+    async def predict(
+        self, batch: Batch, params: Mapping[str, Any], deadline_s: float = math.inf
+    ) -> Prediction:
         """Answer one request's rows.
 
         Raises:
             ModelFailed: The model raised on these rows, or its process died of them.
             ModelNotReady: The process has died and is not back yet.
-            DeadlineExceeded: The model took too long; its process was killed.
-            Unavailable: Too many requests wait for this model.
+            DeadlineExceeded: The request's time is over, or the model took too long and its process
+                was killed.
+            Overloaded: Too much waits for this model.
             TooLarge: The rows do not fit in one call.
             InvalidRequest: The params hold what cannot be sent, or ask for what the model lacks.
         """
-        self._check_admission()
-        layout = batching.describe(batch, params)
-        future = asyncio.get_running_loop().create_future()
-        ask = Ask(batch, params, layout, future, PROBE.get(), time.perf_counter())
-        self._asks.add(ask)
+        self.check_admission(batch.rows, deadline_s)
+        ask = self._queue.add(batch, params, deadline_s)
         self._send_next()
-        try:
-            return await ask.answer
-        finally:
-            self._asks.remove(ask)
+        return await self._queue.answer_to(ask)
+
+    def check_admission(self, rows: int = 0, deadline_s: float = math.inf) -> None:
+        """Let a request wait, or turn it away.
+
+        Raises:
+            ModelNotReady: The process has died and is not back yet.
+            Overloaded: Too much waits for this model.
+        """
+        if self._death is not None:
+            raise ModelNotReady(self._explain())
+        self._queue.check(rows, deadline_s)
 
     async def talk(
         self, asked: Batch | dict[str, Any], params: Mapping[str, Any], *, is_stream: bool
@@ -174,23 +181,18 @@ class Runner(asyncio.Protocol):
         Raises:
             StagedoorError: As ``predict`` does, until the first piece.
         """
-        self._check_admission()
+        self.check_admission()
         document = None if isinstance(asked, Batch) else asked
         batch = asked if isinstance(asked, Batch) else _NO_ROWS
-        layout = replace(batching.describe(batch, params), alone=next(self._numbers))
-        future = asyncio.get_running_loop().create_future()
-        ask = Ask(batch, params, layout, future, PROBE.get(), time.perf_counter())
-        ask.talk = Talk(document, is_stream=is_stream)
-        self._asks.add(ask)
+        talk = Talk(document, is_stream=is_stream)
+        ask = self._queue.add(batch, params, math.inf, talk=talk)
         self._send_next()
         try:
-            await future
+            await self._queue.answer_to(ask)
         except BaseException:
-            ask.talk.close()
+            talk.close()
             raise
-        finally:
-            self._asks.remove(ask)
-        return ask.talk
+        return talk
 
     def output(self) -> str:
         """Return the last of what the model printed."""
@@ -223,19 +225,9 @@ class Runner(asyncio.Protocol):
 
     # --- calls ------------------------------------------------------------------------------------
 
-    def _check_admission(self) -> None:
-        if self._death is not None:
-            raise ModelNotReady(self._explain())
-        if len(self._asks) >= self._limits.max_waiting:
-            message = (
-                f"{name_version(self.key)} has {len(self._asks)} requests waiting, as many as "
-                "it may: try again shortly."
-            )
-            raise Unavailable(message)
-
     def _send_next(self) -> None:
         """Start the next call, unless one is under way or nobody waits."""
-        while self._call is None and self._death is None and (asks := self._asks.take()):
+        while self._call is None and self._death is None and (asks := self._queue.take()):
             self._send(asks)
 
     def _send(self, asks: list[Ask]) -> None:
@@ -243,13 +235,15 @@ class Runner(asyncio.Protocol):
         try:
             pieces = encode_call(number, asks, max_frame_bytes=self._limits.max_frame_bytes)
         except FrameError as error:
-            self._asks.refuse(asks, TooLarge(f"These rows cannot be sent to the model: {error}"))
+            self._queue.refuse(asks, TooLarge(f"These rows cannot be sent to the model: {error}"))
             return
         self._call = Call(number, asks, self._watchdog(number), time.perf_counter())
         self._meter.add(max(1, sum(ask.batch.rows for ask in asks)))
         if (talk := asks[0].talk) is not None:
             talk.grant = partial(self._grant, self._call)
             talk.stop = partial(self._stop, self._call)
+        else:
+            self._queue.begin(asks)
         if self._transport is not None:
             self._transport.writelines(pieces)
 
@@ -268,8 +262,9 @@ class Runner(asyncio.Protocol):
         call.watchdog.cancel()
         self._call = None
         note_call(call)
+        self._queue.end()
         if isinstance(answer, messages.Failed):
-            self._asks.refuse(call.asks, error_of(answer))
+            self._queue.refuse(call.asks, error_of(answer))
         else:
             self._deliver(call.asks, answer)
         self._send_next()
@@ -326,7 +321,7 @@ class Runner(asyncio.Protocol):
             deliver(asks, prediction)
         else:
             reason = f"The model was asked for {rows} rows and gave {max(found)}."
-            self._asks.refuse(asks, ModelFailed(reason))
+            self._queue.refuse(asks, ModelFailed(reason))
 
     # --- death ------------------------------------------------------------------------------------
 
@@ -351,7 +346,7 @@ class Runner(asyncio.Protocol):
         call, self._call = self._call, None
         if call is not None:
             call.watchdog.cancel()
-        self._asks.fail_all(ModelNotReady(self._explain()))
+        self._queue.close(ModelNotReady(self._explain()))
         return call
 
     async def _bury(self, cause: str | None, call: Call | None) -> None:

@@ -22,7 +22,7 @@ from gateway.serving.engines.proof import make_engine
 from gateway.serving.frames import Assembler, Frame, FrameError
 from gateway.serving.runner_talk import talk
 from gateway.serving.states import State
-from gateway.serving.warmup import warm_up
+from gateway.serving.warmup import Warmed, warm_up
 from registry.loading import LoadedModel, load_folder
 from registry.tensors import Batch, Prediction
 from tracking.errors import InvalidRequest, ModelFailed, StagedoorError
@@ -84,9 +84,9 @@ def main(arguments: Sequence[str]) -> int:
 def _load(channel: _Channel, order: messages.Order) -> LoadedModel | None:
     try:
         model = load_folder(Path(order.folder))
-        warm_calls = warm_up(model, calls=order.warm_calls, enter=channel.enter)
+        warmed = warm_up(model, calls=order.warm_calls, enter=channel.enter)
         why = _convert(channel, model, order)
-        channel.send(_ready(model, warm_calls, why))
+        channel.send(_ready(model, warmed, why))
     except BaseException as error:  # noqa: BLE001  a model may raise anything, SystemExit too
         traceback.print_exc()
         channel.send(messages.Refused(_describe(error), _is_transient(error)))
@@ -94,14 +94,16 @@ def _load(channel: _Channel, order: messages.Order) -> LoadedModel | None:
     return model
 
 
-def _ready(model: LoadedModel, warm_calls: int, why: str) -> messages.Ready:
+def _ready(model: LoadedModel, warmed: Warmed, why: str) -> messages.Ready:
     return messages.Ready(
         model.signature,
         model.flavor,
-        warm_calls,
+        warmed.calls,
         why,
         can_talk=model.can_talk,
         takes_documents=model.takes_documents,
+        warm_rows=warmed.rows,
+        warm_call_s=warmed.call_s,
     )
 
 

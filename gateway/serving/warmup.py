@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from gateway.serving.messages import write_arrays
@@ -37,7 +38,21 @@ class Answering(Protocol):
         """Answer one batch."""
 
 
-def warm_up(model: Answering, *, calls: int, enter: Callable[[State], None]) -> int:
+class Warmed(Struct, frozen=True):
+    """What came of it.
+
+    Args:
+        calls: How many were made; 0 when there is no example.
+        rows: Of the example.
+        call_s: How long the last call took.
+    """
+
+    calls: int = 0
+    rows: int = 0
+    call_s: float = 0.0
+
+
+def warm_up(model: Answering, *, calls: int, enter: Callable[[State], None]) -> Warmed:
     """Let the model answer its example, and compare the answer with its signature.
 
     Args:
@@ -45,27 +60,26 @@ def warm_up(model: Answering, *, calls: int, enter: Callable[[State], None]) -> 
         calls: How often, at most; at least once.
         enter: Told of WARMING and TESTING.
 
-    Returns:
-        How many calls were made; 0 when it has no example.
-
     Raises:
         InputMismatch: The example or the answer does not fit the signature.
         FrameError: The answer holds what cannot be sent.
     """
     example = model.input_example()
     if example is None:
-        return 0
+        return Warmed()
     enter(State.WARMING)
-    started_s = time.monotonic()
+    began_s = last_s = time.monotonic()
     made, answer = 1, _answer(model, example)
-    while made < calls and time.monotonic() - started_s < _LONGEST_S:
+    while made < calls and time.monotonic() - began_s < _LONGEST_S:
+        last_s = time.monotonic()
         answer = _answer(model, example)
         made += 1
+    warmed = Warmed(made, example.rows, time.monotonic() - last_s)
     enter(State.TESTING)
     if model.signature is not None:
         check_example(example, model.signature)
         check_answer(answer, model.signature)
-    return made
+    return warmed
 
 
 def check_example(example: Batch, signature: Signature) -> None:

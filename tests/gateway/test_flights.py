@@ -17,14 +17,16 @@ from gateway.dispatch import Dispatch, Receive, Scope, Send
 from gateway.http_server import DoorConfig, DoorServer
 from gateway.listening import listen
 from gateway.opening import Opening
-from gateway.predict import Place, Predict
+from gateway.place import Place
+from gateway.predict import Predict
 from gateway.routing.table import ModelRoute, RouteTable
+from gateway.serving.cost import Cost
 from gateway.serving.engine_servable import EngineServable
 from gateway.serving.engines.description import Choice, Description, Finish, Linear, Link
 from gateway.serving.engines.engine import Engine
 from gateway.serving.engines.store import Verdict
 from gateway.serving.failure import LoadFailed
-from gateway.serving.gathering import Cost, Gathering, Limits
+from gateway.serving.gathering import Gathering, Limits
 from gateway.serving.lazy_runner import LazyRunner
 from gateway.serving.lease import Holder, Lease
 from gateway.settings import ServerSettings, ServingSettings, Settings
@@ -52,7 +54,7 @@ def servable(number: int) -> EngineServable:
     described = Description("x", 1, None, (Linear(),), finish, ("predict",), "predict")
     arrays = {"0.coef": np.array([float(number)]), "0.intercept": np.array([0.0])}
     engine = Engine(described, arrays)
-    gathering = Gathering(engine, Cost(call_s=1e-6, row_s=1e-9), Limits(100, 100))
+    gathering = Gathering(engine, Cost(call_s=1e-6, row_s=1e-9), Limits(100))
     signature = Signature(inputs=(TensorSpec("float64", (-1, 1)),))
     verdict = Verdict("", signature=signature)
     key = RECORDS[number].key

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from msgspec import Struct
 
 from gateway.auth.policy import LOCAL, Permission, Principal
-from gateway.predict import Place, Predict
+from gateway.place import Place
+from gateway.predict import Predict
 from gateway.routing.table import ModelRoute, RouteTable
 from gateway.serving.lease import Holder, Lease
 from registry.references import ByStage, ModelUri
@@ -39,11 +41,16 @@ class Times:
     async def attach(self, on_death: object) -> None:
         """Need nothing."""
 
-    async def predict(self, batch: Batch, params: Mapping[str, Any]) -> Prediction:
-        del params
+    async def predict(
+        self, batch: Batch, params: Mapping[str, Any], deadline_s: float = math.inf
+    ) -> Prediction:
+        del params, deadline_s
         if self._is_broken:
             raise ModelFailed("the model raised on these rows")
         return Prediction(names=("output",), arrays=(batch.arrays[0][:, 0] * self.key.version,))
+
+    def check_admission(self, rows: int = 0, deadline_s: float = math.inf) -> None:
+        """Let everybody in."""
 
     def close(self) -> None:
         """Hold nothing."""
@@ -237,7 +244,8 @@ def test_what_cannot_be_answered_is_refused(path: str, status: int) -> None:
     reply = Worker(Route(production=1)).post(path)
 
     assert reply.status == status
-    assert set(reply.body) == {"error_code", "message"}
+    assert reply.body.keys() - {"retryable"} == {"error_code", "message"}
+    assert reply.body.get("retryable", False) is (status == 503)
     assert ("retry-after" in reply.headers) == (status == 503)
 
 

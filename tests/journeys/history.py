@@ -29,6 +29,7 @@ class Answered(Struct, frozen=True):
         worker: Whose connection it was, as far as known.
         answer: What it answered.
         error: What went wrong.
+        retry_after: When to come back, in whole seconds; empty when that is not told.
     """
 
     probe: list[float]
@@ -41,6 +42,7 @@ class Answered(Struct, frozen=True):
     worker: str = ""
     answer: float | None = None
     error: str = ""
+    retry_after: str = ""
 
 
 class Promoted(Struct, frozen=True):

@@ -34,6 +34,9 @@ class Traffic:
         rate: Calls a second, over all connections.
         callers: Connections.
         keyed: Whether each call carries one of a hundred sticky keys.
+
+    Attributes:
+        timeout_ms: What each call asks for as its time; 0 for nothing. Set before the block.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Traffic:
         self._interval_s = callers / rate
         self._callers = callers
         self._keyed = keyed
+        self.timeout_ms = 0
         self._count = itertools.count()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._call_all()), daemon=True)
@@ -109,6 +113,7 @@ class Traffic:
     def _request(self, probe: Probe, key: str) -> bytes:
         body = json.dumps({"inputs": [probe]}).encode()
         told = f"Stagedoor-Key: {key}\r\n" if key else ""
+        told += f"Stagedoor-Timeout-Ms: {self.timeout_ms}\r\n" if self.timeout_ms else ""
         head = (
             f"POST /models/{self._target}/invocations HTTP/1.1\r\nHost: 127.0.0.1\r\n{told}"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -170,4 +175,5 @@ def _answered(
         worker=head.get("stagedoor-worker", ""),
         answer=json.loads(body)["predictions"][0] if is_answer else None,
         error="" if is_answer else body.decode(errors="replace"),
+        retry_after=head.get("retry-after", ""),
     )

@@ -67,7 +67,8 @@ def test_every_refusal_has_one_shape(
     answer = client.request(method, path)
 
     assert (answer.status_code, answer.json()["error_code"]) == (status, code)
-    assert set(answer.json()) == {"error_code", "message"}
+    assert answer.json().keys() - {"retryable"} == {"error_code", "message"}
+    assert answer.json().get("retryable", False) is (status == 503)
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"count": "many"}', b"\xff"])

@@ -1,6 +1,7 @@
 """Workers without processes: real reconcilers and managers over a real database, in one loop."""
 
 import asyncio
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -42,9 +43,14 @@ class Echo:
     async def attach(self, on_death: Callable[[str], None]) -> None:
         """Need nothing."""
 
-    async def predict(self, batch: Batch, params: Mapping[str, Any]) -> Prediction:
-        del params
+    async def predict(
+        self, batch: Batch, params: Mapping[str, Any], deadline_s: float = math.inf
+    ) -> Prediction:
+        del params, deadline_s
         return Prediction(names=("output",), arrays=batch.arrays)
+
+    def check_admission(self, rows: int = 0, deadline_s: float = math.inf) -> None:
+        """Let everybody in."""
 
     def close(self) -> None:
         """Hold nothing."""

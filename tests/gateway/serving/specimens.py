@@ -45,6 +45,55 @@ class Affine:
         return rows[:, 0] * self.slope
 
 
+class Diarist:
+    """Takes its time for a call, and for each row; writes down the rows that it was asked for.
+
+    It answers nothing while there is a file ``shut`` beside the diary.
+
+    Args:
+        diary: The file.
+        call_s: For each call.
+        row_s: For each row.
+    """
+
+    def __init__(self, diary: Path, *, call_s: float = 0.0, row_s: float = 0.0) -> None:
+        self.diary = str(diary)
+        self.call_s = call_s
+        self.row_s = row_s
+
+    def predict(self, rows: NDArray[Any]) -> NDArray[Any]:
+        asked = np.asarray(rows)[:, 0]
+        with Path(self.diary).open("a", encoding="utf-8") as diary:
+            diary.write(" ".join(str(float(x)) for x in asked) + "\n")
+        while Path(self.diary).with_name("shut").exists():
+            time.sleep(0.002)
+        time.sleep(self.call_s + self.row_s * len(asked))
+        return np.asarray(asked * 2.0)
+
+
+class Diary:
+    """What a ``Diarist`` has written down, and the door that keeps it from answering."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._door = path.with_name("shut")
+
+    def calls(self) -> list[list[float]]:
+        """Return the rows of each call, but for negative ones: those are of the warm-up."""
+        lines = self.path.read_text(encoding="utf-8").splitlines()
+        rows = [[float(x) for x in line.split() if float(x) >= 0] for line in lines]
+        return [call for call in rows if call]
+
+    def rows(self) -> list[float]:
+        return sorted(row for call in self.calls() for row in call)
+
+    def shut(self) -> None:
+        self._door.touch()
+
+    def open(self) -> None:
+        self._door.unlink()
+
+
 class Textual:
     """Answers text."""
 

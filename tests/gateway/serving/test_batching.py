@@ -66,6 +66,13 @@ def test_the_first_goes_with_whoever_fits(
     assert batching.choose(waiting, max_rows=10) == chosen
 
 
+def test_no_more_requests_go_than_may() -> None:
+    waiting = [(A, 1), (B, 1), (A, 1), (A, 1)]
+
+    assert batching.choose(waiting, max_rows=10, max_requests=2) == [0, 2]
+    assert batching.choose(waiting, max_rows=10, max_requests=1) == [0]
+
+
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([A, B]), st.integers(0, 30))), st.integers(1, 40))
 def test_the_longest_waiting_goes_and_the_cap_holds(

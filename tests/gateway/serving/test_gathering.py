@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -9,14 +10,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gateway.serving.admission import Bounds, Shed
+from gateway.serving.cost import Cost
 from gateway.serving.engines.description import Choice, Description, Finish, Linear, Link
 from gateway.serving.engines.engine import Engine
 from gateway.serving.engines.refusal import Refused
-from gateway.serving.gathering import Cost, Gathering, Limits, measure
-from tracking.errors import ModelFailed, Unavailable
+from gateway.serving.failure import Overloaded
+from gateway.serving.gathering import Gathering, Limits, measure
+from tracking.errors import DeadlineExceeded, ModelFailed, Unavailable
 
 CHEAP = Cost(call_s=1e-6, row_s=1e-8)
-LIMITS = Limits(max_rows=1000, max_waiting=4)
+LIMITS = Limits(max_rows=1000, bounds=Bounds(4, 10.0, 10.0))
 
 
 class Counting(Engine):
@@ -73,7 +77,7 @@ def test_types_are_not_mixed_and_calls_are_capped() -> None:
     engine = Counting()
 
     async def story() -> list[Any]:
-        gathering = Gathering(engine, CHEAP, Limits(max_rows=3, max_waiting=4))
+        gathering = Gathering(engine, CHEAP, Limits(max_rows=3))
         narrow = rows(9.0).astype(np.float32)
         asked: list[Any] = [rows(1.0), narrow, rows(2.0), rows(3.0), rows(4.0), rows(*range(5))]
         return await outcomes([gathering.ask(one, "predict") for one in asked])
@@ -89,7 +93,7 @@ def test_only_bad_rows_fail(cost: Cost) -> None:
     engine = Counting()
 
     async def story() -> list[Any]:
-        gathering = Gathering(engine, cost, Limits(max_rows=1000, max_waiting=100))
+        gathering = Gathering(engine, cost, Limits(max_rows=1000))
         values = [1.0, np.nan, 2.0, 3.0, np.inf, 4.0]
         found = await outcomes([gathering.ask(rows(v, v), "predict") for v in values])
         gathering.close()
@@ -150,6 +154,59 @@ def test_who_has_left_is_not_answered() -> None:
 
     assert tell(story) == [[0.0], [4.0]]
     assert engine.calls == [2]
+
+
+def test_whose_time_ends_while_it_waits_for_the_thread_is_never_answered() -> None:
+    engine = Counting()
+    engine.gate.clear()
+
+    async def story() -> list[Any]:
+        gathering = Gathering(engine, Cost(call_s=0.0, row_s=1e-3), LIMITS)
+        hour_s = time.monotonic() + 3600
+        first = gathering.ask(rows(1.0, 1.0), "predict", hour_s)
+        waiting = gathering.ask(rows(*[5.0] * 7), "predict", time.monotonic() + 0.3)
+        gone = await outcomes([waiting])
+        assert not first.done()
+        engine.gate.set()
+        kept = await outcomes([first, gathering.ask(rows(2.0, 2.0), "predict", hour_s)])
+        gathering.close()
+        return [one.shed for one in gone] + kept
+
+    assert tell(story) == [Shed.LATE, [2.0, 2.0], [4.0, 4.0]]
+    assert engine.calls == [2, 2]
+
+
+def test_whose_time_ends_in_the_thread_is_told_so() -> None:
+    engine = Counting()
+    engine.gate.clear()
+
+    async def story() -> list[Any]:
+        gathering = Gathering(engine, Cost(call_s=0.0, row_s=1e-3), LIMITS)
+        late = await outcomes([gathering.ask(rows(1, 1), "predict", time.monotonic() + 0.1)])
+        engine.gate.set()
+        gathering.close()
+        return [type(one) for one in late]
+
+    assert tell(story) == [DeadlineExceeded]
+
+
+def test_no_more_rows_wait_for_their_turn_than_the_time_allows() -> None:
+    engine = Counting()
+
+    async def story() -> tuple[list[Any], Overloaded, list[Any]]:
+        bounds = Bounds(max_waiting=1000, max_queue_s=0.01, standing_s=0.01)
+        gathering = Gathering(engine, Cost(call_s=0.0, row_s=1e-3), Limits(1000, bounds))
+        asked = [gathering.ask(rows(n), "predict") for n in range(11)]
+        with pytest.raises(Overloaded) as refused:
+            gathering.ask(rows(11.0), "predict")
+        before = await outcomes(asked)
+        return before, refused.value, await outcomes([gathering.ask(rows(12.0), "predict")])
+
+    before, refused, after = tell(story)
+
+    assert before == [[2.0 * n] for n in range(11)]
+    assert (refused.shed, refused.retry_after_s) == (Shed.WAIT, 0.1)
+    assert after == [[24.0]]
 
 
 def test_an_engine_that_refuses_zeros_is_measured_all_the_same() -> None:

@@ -1,6 +1,7 @@
 """The manager over real runners, and over small loaders of the test where only order matters."""
 
 import asyncio
+import math
 import os
 import signal
 import threading
@@ -262,9 +263,14 @@ class Echo:
     async def attach(self, on_death: Callable[[str], None]) -> None:
         self.on_death = on_death
 
-    async def predict(self, batch: Batch, params: Mapping[str, Any]) -> Prediction:
-        del params
+    async def predict(
+        self, batch: Batch, params: Mapping[str, Any], deadline_s: float = math.inf
+    ) -> Prediction:
+        del params, deadline_s
         return Prediction(("output",), batch.arrays)
+
+    def check_admission(self, rows: int = 0, deadline_s: float = math.inf) -> None:
+        """Let everybody in."""
 
     def close(self) -> None:
         self.is_closed.set()

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 import uvloop
 
+from gateway.serving.admission import Bounds
 from gateway.serving.failure import LoadCancelled, LoadFailed
 from gateway.serving.launch import RunnerLimits
+from gateway.serving.pacing import QueueLimits
 from gateway.serving.progress import Progress
 from gateway.serving.runner import Runner, start_runner
 from gateway.serving.states import State
@@ -387,7 +389,8 @@ def test_what_a_model_prints_can_be_read(tmp_path: Path) -> None:
 
 
 def test_a_caller_that_leaves_leaves_the_queue(tmp_path: Path) -> None:
-    limits = RunnerLimits(warm_calls=1, max_waiting=1)
+    queue = QueueLimits(Bounds(max_waiting=1, max_queue_s=9.0, standing_s=9.0))
+    limits = RunnerLimits(warm_calls=1, queue=queue)
 
     async def main() -> list[Any]:
         async with serving(tmp_path, sp.Obedient(), limits=limits) as (runner, _):

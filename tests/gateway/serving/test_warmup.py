@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gateway.serving.states import State
-from gateway.serving.warmup import check_answer, check_example, warm_up
+from gateway.serving.warmup import Warmed, check_answer, check_example, warm_up
 from registry.signature import ColumnSpec, Signature, TensorSpec
 from registry.tensors import Batch, Prediction
 from tests.gateway.serving import specimens as sp
@@ -38,14 +38,15 @@ def test_the_example_is_answered_as_often_as_asked() -> None:
 
     made = warm_up(model, calls=20, enter=states.append)
 
-    assert (made, model.calls) == (20, 20)
+    assert (made.calls, made.rows, model.calls) == (20, 1, 20)
+    assert 0.0 < made.call_s < 5.0
     assert states == [State.WARMING, State.TESTING]
 
 
 def test_a_model_without_an_example_is_not_warmed() -> None:
     model, states = Counting(None), list[State]()
 
-    assert (warm_up(model, calls=20, enter=states.append), states) == (0, [])
+    assert (warm_up(model, calls=20, enter=states.append), states) == (Warmed(), [])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,139 @@
+"""What is known of the calls of one runner, and what follows for those who wait. Event loop only.
+
+Used by ``queueing``: it tells when a call begins and ends, and asks whom to let in and how many go
+together. What follows from what is ``admission``'s, ``cost``'s and ``concurrency``'s choice.
+"""
+
+import time
+
+from msgspec import Struct
+
+from gateway.overload_settings import ADAPTIVE, OverloadSettings
+from gateway.serving import admission
+from gateway.serving.admission import Backlog, Bounds, Forecast
+from gateway.serving.asks import Asks
+from gateway.serving.concurrency import Concurrency, adaptive, fixed
+from gateway.serving.cost import CallTimes
+from gateway.serving.failure import Overloaded, name_version
+from registry.route import VersionKey
+
+_MS = 1e-3
+_LONGEST_S = 3600.0
+"""What a process says of itself is believed within bounds."""
+
+
+class QueueLimits(Struct, frozen=True):
+    """How a queue is held.
+
+    Args:
+        bounds: How far it may grow.
+        target_s: How long a call that requests share should take.
+        concurrency: How many requests go in one call, at the start.
+    """
+
+    bounds: Bounds = Bounds(max_waiting=1000, max_queue_s=2.0, standing_s=0.1)
+    target_s: float = 0.25
+    concurrency: Concurrency = fixed(1024)
+
+
+def queue_limits(overload: OverloadSettings) -> QueueLimits:
+    """Return how queues are held, by the settings."""
+    bounds = Bounds(overload.max_waiting, overload.max_queue_ms * _MS, overload.standing_ms * _MS)
+    make = adaptive if overload.concurrency == ADAPTIVE else fixed
+    return QueueLimits(bounds, overload.max_call_ms * _MS, make(overload.max_concurrency))
+
+
+class Pacing:
+    """One per runner.
+
+    Args:
+        limits: How its queue is held.
+        max_rows: Cap on the rows of one call.
+    """
+
+    def __init__(self, limits: QueueLimits, max_rows: int) -> None:
+        self._limits = limits
+        self._cap = max_rows
+        self._times = CallTimes()
+        self._concurrency = limits.concurrency
+        self._began_s = 0.0
+        self._expected_s = 0.0
+        self._rows = 0
+
+    @property
+    def max_rows(self) -> int:
+        """How many rows go in the next call; a request with more goes alone."""
+        return self._times.max_rows(self._limits.target_s, self._cap)
+
+    @property
+    def max_requests(self) -> int:
+        """How many requests go in it."""
+        return self._concurrency.requests
+
+    @property
+    def patience_s(self) -> float:
+        """How long anybody waits."""
+        full_s = self._times.cost.of(self.max_rows) if self._times.is_known else None
+        return admission.patience_s(self._limits.bounds, full_s)
+
+    def learn(self, rows: int, seconds: float) -> None:
+        """Take in how long a call took that nobody waited for."""
+        if rows > 0 and 0.0 < seconds < _LONGEST_S:
+            self._times = self._times.after(rows, seconds)
+
+    def begin(self, rows: int) -> None:
+        """Note that a call begins."""
+        self._began_s = time.monotonic()
+        self._expected_s = self._times.cost.of(rows)
+        self._rows = rows
+
+    def end(self) -> None:
+        """Note that it has been answered."""
+        taken_s = time.monotonic() - self._began_s
+        self.learn(self._rows, taken_s)
+        self._concurrency = self._concurrency.after(taken_s)
+        self._rows = 0
+
+    def check(self, key: VersionKey, asks: Asks, rows: int, deadline_s: float) -> None:
+        """Let a request wait, or turn it away.
+
+        Args:
+            key: The version, for the sentence.
+            asks: Those who wait.
+            rows: The request's; 0 while they are not known.
+            deadline_s: Its own, on the monotonic clock.
+
+        Raises:
+            Overloaded: It should not wait.
+        """
+        now_s = time.monotonic()
+        if not self._rows and not len(asks) and deadline_s > now_s:
+            return  # whatever calls took before, this one shows what they take now
+        backlog = self._backlog(asks, now_s)
+        forecast = admission.foresee(backlog, rows, self._times.cost, self.max_rows)
+        bounds, left_s = self._limits.bounds, deadline_s - now_s
+        shed = admission.refuse(backlog, forecast, bounds, remaining_s=left_s)
+        if shed is None:
+            return
+        message = _say(shed, name_version(key), backlog, forecast)
+        drain_s = forecast.wait_s + forecast.call_s
+        raise Overloaded(message, shed, drain_s=drain_s)
+
+    def _backlog(self, asks: Asks, now_s: float) -> Backlog:
+        busy_s = 0.0
+        if self._rows:
+            busy_s = admission.busy_s(self._expected_s, now_s - self._began_s)
+        stood_s = now_s - asks.since_s if len(asks) else 0.0
+        return Backlog(len(asks), asks.rows, busy_s, stood_s)
+
+
+def _say(shed: admission.Shed, version: str, backlog: Backlog, forecast: Forecast) -> str:
+    told = f"{version} has {backlog.waiting} requests waiting"
+    match shed:
+        case admission.Shed.FULL:
+            return f"{told}, as many as it may: try again shortly."
+        case admission.Shed.LATE:
+            needed_s = forecast.wait_s + forecast.call_s
+            return f"{told} and would not answer in time: it needs {needed_s:.3g} s."
+        case _:
+            return f"{told}, {forecast.wait_s:.3g} s of work: try again then."

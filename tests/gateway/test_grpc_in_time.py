@@ -1,0 +1,111 @@
+"""Time and room over gRPC: a real server and a real client, in one process."""
+
+import asyncio
+import math
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import grpc
+
+from gateway.auth.door import Door
+from gateway.auth.hosts import host_policy
+from gateway.grpc_server import GrpcServer
+from gateway.predict import Predict
+from gateway.protocols.v2_messages import message
+from gateway.queue_metrics import CANCELLED
+from registry.route import Route
+from tests.gateway.patients import predict_of, stable
+from tests.gateway.serving.specimens import eventually
+from tests.interop.client import free_port
+
+ROUTE = Route(production=1)
+ROW = {"name": "x", "datatype": "FP64", "shape": [1], "contents": {"fp64_contents": [1.0]}}
+
+Call = Callable[..., Any]
+
+
+def tell(predict: Predict, story: Callable[[Call], Coroutine[Any, Any, Any]]) -> Any:
+    """Tell a story about a server that answers by ``predict``; it gets what makes a call."""
+    door = Door(host_policy("127.0.0.1", ()), None, max_body_bytes=999, max_upload_bytes=999)
+
+    async def main() -> Any:
+        address = f"127.0.0.1:{free_port()}"
+        server = GrpcServer(predict, door, address, max_body_bytes=99_999)
+        await server.start()
+        try:
+            async with grpc.aio.insecure_channel(address) as channel:
+                return await story(
+                    channel.unary_unary(
+                        "/inference.GRPCInferenceService/ModelInfer",
+                        request_serializer=message("ModelInferRequest").SerializeToString,
+                        response_deserializer=message("ModelInferResponse").FromString,
+                    )
+                )
+        finally:
+            await server.stop(1.0)
+
+    return asyncio.run(main())
+
+
+def request(timeout_us: int = 0) -> Any:
+    asked = message("ModelInferRequest")(model_name="oak", inputs=[ROW])
+    asked.parameters["timeout"].int64_param = timeout_us
+    return asked
+
+
+async def refused(call: Any) -> tuple[Any, dict[str, str]]:
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return error.code(), dict(error.trailing_metadata())
+    raise AssertionError
+
+
+def test_who_is_refused_is_told_when_to_come_back() -> None:
+    predict = predict_of(ROUTE, stable(is_full=True))
+
+    code, trailers = tell(predict, lambda call: refused(call(request())))
+
+    assert code is grpc.StatusCode.UNAVAILABLE
+    assert 2500 <= int(trailers["retry-after-ms"]) <= 3751
+
+
+def test_the_deadline_of_a_call_and_the_time_in_its_body_are_kept() -> None:
+    asked = stable()
+    predict = predict_of(ROUTE, asked)
+
+    async def story(call: Call) -> None:
+        await call(request())
+        await call(request(), timeout=19.0)
+        await call(request(5_000_000), timeout=19.0)
+
+    tell(predict, story)
+
+    assert [math.ceil(left_s / 5) * 5 for left_s in asked.left_s] == [60, 20, 5]
+
+
+def test_a_late_answer_and_a_bad_time_have_their_status() -> None:
+    predict = predict_of(ROUTE, stable(needs_s=9.0))
+
+    async def story(call: Call) -> list[Any]:
+        return [(await refused(call(request(us))))[0] for us in (1_000_000, -1)]
+
+    assert tell(predict, story) == [
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.INVALID_ARGUMENT,
+    ]
+
+
+def test_who_cancels_is_not_waited_for_and_is_counted() -> None:
+    predict = predict_of(ROUTE, stable(needs_s=math.inf), max_timeout_s=math.inf)
+    counted = CANCELLED.labels("oak", "cancelled")
+    before = counted._value.get()  # noqa: SLF001 - the test reads what the page would show
+
+    async def story(call: Call) -> bool:
+        made = call(request())
+        assert await eventually(lambda: predict.intake.requests == 1)
+        made.cancel()
+        return await eventually(lambda: predict.intake.requests == 0)
+
+    assert tell(predict, story)
+    assert counted._value.get() == before + 1  # noqa: SLF001
