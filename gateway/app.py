@@ -41,6 +41,7 @@ from gateway.repository import Repository
 from gateway.routing.required import why_unready
 from gateway.routing.table import RouteTable
 from gateway.serving.cache import Cache
+from gateway.serving.engine_metrics import EngineMetrics
 from gateway.serving.engines.store import EngineStore
 from gateway.serving.launch import RunnerLimits
 from gateway.serving.loader import Form, Loader
@@ -91,6 +92,7 @@ class Worker:
         self.state_metrics = StateMetrics()
         self.watcher = Watcher()
         self.manager = self._make_manager()
+        self.engine_metrics = EngineMetrics(self.loader.engine_name)
         self.reconciler = Reconciler(
             self.ledger,
             self.manager,
@@ -283,6 +285,7 @@ class Worker:
 
     def _on_change(self) -> None:
         self.state_metrics.follow(self.manager.view())
+        self.engine_metrics.follow(self.manager.view())
         self.reconciler.wake()
 
     def _publish(self, table: RouteTable) -> None:

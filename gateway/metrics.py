@@ -94,6 +94,13 @@ MODEL_STATE = Gauge(
     multiprocess_mode="livesum",
     registry=REGISTRY,
 )
+ENGINE_INFO = Gauge(
+    "stagedoor_engine_info",
+    "Living workers in which this answers the version: linear, trees, graph (engines), runner.",
+    ("model", "version", "engine"),
+    multiprocess_mode="livesum",
+    registry=REGISTRY,
+)
 RELOADS = Counter(
     "stagedoor_reloads_total",
     "Versions brought to READY, by each worker that did.",
@@ -138,6 +145,7 @@ ALL: tuple[Counter | Gauge | Histogram, ...] = (
     ROUTE_EPOCH,
     VARIANT_WEIGHT,
     MODEL_STATE,
+    ENGINE_INFO,
     RELOADS,
     LOAD_FAILURES,
     LOAD_DURATION,
@@ -219,6 +227,11 @@ def observe_state(model: str, version: str, before: str, after: str) -> None:
     else:
         del _state_names[key]
         NAMES.forget(model, version)
+
+
+def observe_engine(model: str, version: str, engine: str, *, is_there: bool) -> None:
+    """Show that an engine answers a version, or no longer does."""
+    ENGINE_INFO.labels(model, version, engine).set(is_there)
 
 
 def observe_load_failure(model: str, phase: str, kind: str) -> None:

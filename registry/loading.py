@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from registry.answers import to_prediction
-from registry.flavors.flavor import Flavor
+from registry.flavors.flavor import Flavor, Question
 from registry.flavors.table import PYTHON_FUNCTION, choose_flavor
 from registry.input_example import read_input_example
 from registry.model_folder import ModelConfig, read_model_folder
+from registry.param_specs import conform_params
 from registry.pieces import plain_piece
 from registry.signature import Signature
 from registry.tensors import PREDICT_METHOD, Batch, Prediction
@@ -61,15 +62,17 @@ class LoadedModel:
 
         Args:
             batch: The rows, conformed to the signature.
-            params: ``predict_method`` names the method to ask; others are ignored, as MLflow does.
+            params: ``predict_method`` names the method to ask; those of the signature go to the
+                model, others are ignored, as MLflow does.
 
         Raises:
-            InvalidRequest: The model has no such method.
+            InvalidRequest: The model has no such method, or a param has another type.
             ModelFailed: It raised on these rows, or gave something that is not one answer a row.
         """
-        method = self._method(params)
+        question = self._question(params)
+        method = question.method
         try:
-            answer = self._flavor.answer(self.native, batch, method)
+            answer = self._flavor.answer(self.native, batch, question)
         except StagedoorError:
             raise
         except Exception as error:
@@ -133,15 +136,16 @@ class LoadedModel:
         Raises:
             InvalidRequest: The model has no such method.
         """
-        return self._flavor.predict(self.native, data, self._method(params or {}))
+        return self._flavor.predict(self.native, data, self._question(params or {}))
 
-    def _method(self, params: Mapping[str, Any]) -> str:
+    def _question(self, params: Mapping[str, Any]) -> Question:
         method = params.get(PREDICT_METHOD, self.default_method)
         if not isinstance(method, str):
             raise InvalidRequest(
                 f"{PREDICT_METHOD!r} must be a text, not {type(method).__name__!r}."
             )
-        return method
+        specs = () if self.signature is None else self.signature.params
+        return Question(method, conform_params(specs, params))
 
 
 def load_folder(folder: Path) -> LoadedModel:

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from registry.flavors.flavor import Flavor
+from registry.flavors.flavor import Flavor, Question
 from registry.input_example import write_input_example
 from registry.model_folder import ModelConfig, write_model_folder
 from registry.observed import infer_signature
@@ -67,5 +67,5 @@ def save_folder(model: Any, folder: Path, flavor: Flavor, packing: Packing) -> M
 def _observe(model: Any, flavor: Flavor, packing: Packing) -> Signature | None:
     if packing.input_example is None:
         return None
-    answer = flavor.predict(model, packing.input_example, packing.predict_method)
+    answer = flavor.predict(model, packing.input_example, Question(packing.predict_method))
     return infer_signature(packing.input_example, answer)

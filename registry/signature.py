@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from registry.param_specs import ParamSpec, format_params, parse_params
 from tracking.errors import InvalidRequest, NotImplementedHere
 
 COLUMN_TYPES = ("boolean", "integer", "long", "float", "double", "string", "binary", "datetime")
@@ -46,6 +47,7 @@ class Signature(Struct, frozen=True):
 
     inputs: tuple[ColumnSpec | TensorSpec, ...] = ()
     outputs: tuple[ColumnSpec | TensorSpec, ...] = ()
+    params: tuple[ParamSpec, ...] = ()
 
 
 class _MLmodelTensor(Struct):
@@ -69,7 +71,7 @@ def parse_signature(entry: dict[str, Any]) -> Signature:
         NotImplementedHere: A column has a nested type (array, object, map, any).
     """
     inputs, outputs = _parse_side(entry.get("inputs")), _parse_side(entry.get("outputs"))
-    return Signature(inputs=inputs, outputs=outputs)
+    return Signature(inputs=inputs, outputs=outputs, params=parse_params(entry.get("params")))
 
 
 def format_signature(signature: Signature) -> dict[str, str | None]:
@@ -77,7 +79,7 @@ def format_signature(signature: Signature) -> dict[str, str | None]:
     return {
         "inputs": _format_side(signature.inputs),
         "outputs": _format_side(signature.outputs),
-        "params": None,
+        "params": format_params(signature.params),
     }
 
 

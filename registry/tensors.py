@@ -13,6 +13,10 @@ PREDICT_METHOD = "predict_method"
 """The parameter of a call that names the method of the model that is asked."""
 
 
+METHODS = ("predict", "predict_proba", "decision_function", "transform")
+"""The methods that a call may name, where a model has them."""
+
+
 class Batch(Struct, frozen=True):
     """Rows for one call of a model. Immutable.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from registry.observed import infer_signature
-    from stagedoor import artifacts, client, pyfunc, sklearn
+    from stagedoor import artifacts, client, lightgbm, onnx, pyfunc, sklearn, xgboost
     from stagedoor.artifacts import (
         download_artifacts,
         list_artifacts,
@@ -81,7 +81,7 @@ _MODULES = {
     ),
     "stagedoor.session": ("get_tracking_uri", "set_tracking_uri"),
 }
-_SUBMODULES = ("artifacts", "client", "pyfunc", "sklearn")
+_SUBMODULES = ("artifacts", "client", "lightgbm", "onnx", "pyfunc", "sklearn", "xgboost")
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
@@ -99,6 +99,7 @@ __all__ = [
     "get_run",
     "get_tracking_uri",
     "infer_signature",
+    "lightgbm",
     "list_artifacts",
     "load_model",
     "log_artifact",
@@ -110,6 +111,7 @@ __all__ = [
     "log_param",
     "log_params",
     "log_text",
+    "onnx",
     "pyfunc",
     "register_model",
     "search_experiments",
@@ -120,6 +122,7 @@ __all__ = [
     "set_tracking_uri",
     "sklearn",
     "start_run",
+    "xgboost",
 ]
 
 

@@ -29,7 +29,7 @@ from stagedoor.entities import ModelVersion
 from stagedoor.run_uri import parse_run_uri
 from stagedoor.runs import ActiveRun, ensure_run
 from stagedoor.session import open_stores
-from tracking.errors import ResourceExists, ResourceMissing
+from tracking.errors import InvalidRequest, ResourceExists, ResourceMissing
 from tracking.paths import check_path, join_path, proxied_path
 
 
@@ -134,6 +134,30 @@ def load_model(model_uri: str) -> LoadedModel:
     # Its example is read, and its own modules are imported, from there as long as it lives.
     weakref.finalize(loaded, shutil.rmtree, parent, ignore_errors=True)
     return loaded
+
+
+def load_native(model_uri: str, flavor: Flavor) -> Any:
+    """Load a model by any of its URIs, as its library's own object.
+
+    Raises:
+        InvalidRequest: It was saved by another flavor.
+    """
+    loaded = load_model(model_uri)
+    if loaded.flavor != flavor.name:
+        raise InvalidRequest(f"{model_uri!r} holds a {loaded.flavor} model: use load_model().")
+    return loaded.native
+
+
+def folder_of(name: str | None, artifact_path: str | None) -> str:
+    """Return the folder that a logged model goes to.
+
+    Raises:
+        InvalidRequest: It has no name.
+    """
+    folder = name or artifact_path
+    if folder is None:
+        raise InvalidRequest("Give the logged model a name, such as 'model'.")
+    return folder
 
 
 def fetch_uri(uri: str, into: Path) -> Path:

@@ -6,7 +6,6 @@ from typing import Any, Unpack
 from registry.flavors.sklearn import SKLEARN
 from stagedoor import models
 from stagedoor.models import ModelInfo, SaveOptions
-from tracking.errors import InvalidRequest
 
 
 def log_model(
@@ -30,9 +29,7 @@ def log_model(
     Raises:
         InvalidRequest: It has no name, or cannot be pickled.
     """
-    folder = name or artifact_path
-    if folder is None:
-        raise InvalidRequest("Give the logged model a name, such as 'model'.")
+    folder = models.folder_of(name, artifact_path)
     return models.log_model(
         sk_model, folder, SKLEARN, options, registered_model_name=registered_model_name
     )
@@ -49,7 +46,4 @@ def load_model(model_uri: str) -> Any:
     Raises:
         InvalidRequest: It was saved by another flavor.
     """
-    loaded = models.load_model(model_uri)
-    if loaded.flavor != SKLEARN.name:
-        raise InvalidRequest(f"{model_uri!r} holds a {loaded.flavor} model: use load_model().")
-    return loaded.native
+    return models.load_native(model_uri, SKLEARN)

@@ -99,7 +99,7 @@ def decode(
         raise no_rows()
     arrays = _arrays(head.inputs, memoryview(body)[size:])
     batch = conform_inputs(as_text(named(arrays), plan), plan)
-    return request_of(batch, head.id, head.parameters, head.outputs)
+    return request_of(batch, head.id, head.parameters, head.outputs, signature)
 
 
 def encode(
@@ -121,7 +121,7 @@ def encode(
     """
     outputs: list[Output | _RawOutput] = []
     pieces: list[bytes] = []
-    for name, array in wanted(prediction, request.outputs):
+    for name, array in wanted(prediction, request):
         if not request.raw_by_name.get(name, request.is_raw):
             outputs.append(output_of(name, array, allows_null=request.allows_null))
             continue

@@ -66,7 +66,7 @@ def decode(body: bytes, content_type: str | None, signature: Signature | None) -
     arrays = _raw_arrays(request) if request.raw_input_contents else _typed_arrays(request)
     batch = conform_inputs(as_text(named(arrays), plan), plan)
     outputs = [Wanted(output.name, _params(output.parameters)) for output in request.outputs]
-    made = request_of(batch, request.id or None, _params(request.parameters), outputs)
+    made = request_of(batch, request.id or None, _params(request.parameters), outputs, signature)
     return msgspec.structs.replace(made, is_raw=True) if request.raw_input_contents else made
 
 
@@ -77,7 +77,7 @@ def encode(prediction: Prediction, request: InferRequest, key: VersionKey) -> by
         InvalidRequest: An output that is wanted does not exist, or holds a missing text.
         ModelFailed: The model answered with something that no datatype can hold.
     """
-    outputs = list(wanted(prediction, request.outputs))
+    outputs = list(wanted(prediction, request))
     is_raw = request.is_raw or any(datatype_of(a.dtype) not in CONTENTS for _, a in outputs)
     answer = message("ModelInferResponse")(
         model_name=key.model, model_version=str(key.version), id=request.request_id or ""

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from gateway.protocols.caps import check_params
 from gateway.protocols.refusals import shown
-from registry.tensors import Batch, InferRequest
+from registry.signature import Signature
+from registry.tensors import METHODS, PREDICT_METHOD, Batch, InferRequest
 from tracking.errors import InvalidRequest, MalformedBody
 
 ROUTING_KEY = "routing_key"
@@ -49,8 +50,12 @@ def request_of(
     request_id: str | None,
     parameters: Mapping[str, Scalar] | None,
     outputs: Sequence[Wanted] | None,
+    signature: Signature | None = None,
 ) -> InferRequest:
     """Put a request together.
+
+    An output with the name of a method, such as ``predict_proba``, asks for that method, unless the
+    model has an output of that name.
 
     Raises:
         MalformedBody: A parameter has the wrong type.
@@ -65,7 +70,7 @@ def request_of(
         raise MalformedBody(f"Parameter {ROUTING_KEY!r} is not a string.")
     return InferRequest(
         batch,
-        params=_for_the_model(given),
+        params=_for_the_model(given) | _method_wanted(given, outputs or (), signature),
         request_id=request_id,
         outputs=tuple(wanted.name for wanted in outputs or ()),
         routing_key=key,
@@ -103,6 +108,21 @@ def _timeout_us(value: Scalar) -> int | None:
         message = f"Parameter {TIMEOUT!r} is no whole number of microseconds: send one, or none."
         raise InvalidRequest(message)
     return value or None
+
+
+def _method_wanted(
+    given: Mapping[str, Scalar], outputs: Sequence[Wanted], signature: Signature | None
+) -> dict[str, str]:
+    """Return the parameter that asks for the method which an output names, if one does."""
+    own = {spec.name for spec in signature.outputs} if signature else set()
+    methods = {output.name for output in outputs if output.name in METHODS} - own
+    if not methods:
+        return {}
+    asked = {output.name for output in outputs} | {given.get(PREDICT_METHOD, min(methods))}
+    if len(asked) > 1:
+        names = ", ".join(sorted(map(repr, asked)))
+        raise InvalidRequest(f"One request asks one method of a model: send one each for {names}.")
+    return {PREDICT_METHOD: methods.pop()}
 
 
 def _raw_by_name(outputs: Sequence[Wanted]) -> dict[str, bool]:

@@ -27,7 +27,7 @@ from gateway.protocols.tensors import flattened
 from gateway.protocols.v2_request import NULLS, Scalar, Wanted, request_of
 from registry.route import VersionKey
 from registry.signature import Signature
-from registry.tensors import InferRequest, Prediction
+from registry.tensors import PREDICT_METHOD, InferRequest, Prediction
 from tracking.errors import InvalidRequest, MalformedBody, ModelFailed
 
 """The type of every answer in JSON, and of every refusal."""
@@ -104,7 +104,7 @@ def decode(body: bytes, content_type: str | None, signature: Signature | None) -
         raise no_rows()
     arrays = [(tensor.name, array_of(tensor, are_floats=are_floats)) for tensor in parsed.inputs]
     batch = conform_inputs(named(arrays), plan)
-    return request_of(batch, parsed.id, parsed.parameters, parsed.outputs)
+    return request_of(batch, parsed.id, parsed.parameters, parsed.outputs, signature)
 
 
 def encode(prediction: Prediction, request: InferRequest, key: VersionKey) -> bytes:
@@ -122,7 +122,7 @@ def encode(prediction: Prediction, request: InferRequest, key: VersionKey) -> by
     """
     outputs = [
         output_of(name, array, allows_null=request.allows_null)
-        for name, array in wanted(prediction, request.outputs)
+        for name, array in wanted(prediction, request)
     ]
     return _ENCODER.encode(_Answer(key.model, str(key.version), outputs, request.request_id))
 
@@ -226,15 +226,19 @@ def _check_exact(array: NDArray[Any], element: Element, name: str) -> None:
 _WIDE = 8
 
 
-def wanted(prediction: Prediction, names: tuple[str, ...]) -> Iterator[tuple[str, NDArray[Any]]]:
+def wanted(prediction: Prediction, request: InferRequest) -> Iterator[tuple[str, NDArray[Any]]]:
     """Return the outputs that are wanted, in order; all of them if none is named.
+
+    The answer of a method that an output was named after has that name.
 
     Raises:
         InvalidRequest: One does not exist.
     """
-    arrays = zip(prediction.names, prediction.arrays, strict=True)
+    names, arrays = request.outputs, zip(prediction.names, prediction.arrays, strict=True)
     if not names:
         return arrays
+    if names == (request.params.get(PREDICT_METHOD),) and names[0] not in prediction.names:
+        return zip(names, prediction.arrays, strict=True) if len(prediction.names) == 1 else arrays
     by_name = dict(arrays)
     unknown = [name for name in names if name not in by_name]
     if unknown:

@@ -8,8 +8,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gateway.serving.engines.engine import Engine, refusal
-from gateway.serving.engines.refusal import Refused
+from gateway.serving.engines.in_worker import InWorker
+from gateway.serving.engines.refusal import Refused, refusal
 from gateway.serving.engines.store import Verdict
 from gateway.serving.gathering import Gathering, Waiter
 from gateway.serving.lazy_runner import LazyRunner
@@ -33,7 +33,7 @@ class EngineServable:
         self,
         key: VersionKey,
         verdict: Verdict,
-        engine: Engine,
+        engine: InWorker,
         *,
         gathering: Gathering,
         runner: LazyRunner,

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from gateway.probe import PROBE, Probe
 from gateway.serving.admission import Backlog, Bounds, Shed, foresee, refuse
+from gateway.serving.batching import part
 from gateway.serving.cost import Cost
-from gateway.serving.engines.engine import Engine, refusal, to_prediction
-from gateway.serving.engines.refusal import Refused
+from gateway.serving.engines.in_worker import InWorker
+from gateway.serving.engines.refusal import Refused, refusal
 from gateway.serving.failure import Overloaded
 from gateway.serving.metering import CallMeter
 from registry.tensors import Prediction
@@ -82,7 +83,7 @@ class Gathering:
         limits: What may wait, and go together.
     """
 
-    def __init__(self, engine: Engine, cost: Cost, limits: Limits) -> None:
+    def __init__(self, engine: InWorker, cost: Cost, limits: Limits) -> None:
         self._engine = engine
         self._limits = limits
         self._cost = cost
@@ -224,16 +225,16 @@ class Gathering:
         self._send_dear()
 
 
-def measure(engine: Engine) -> Cost:
+def measure(engine: InWorker) -> Cost:
     """Find out what calls of an engine take here, by a few of them. Takes some milliseconds."""
     few, many = (_least_s(engine, rows) for rows in _TIMED_ROWS)
     row_s = max(0.0, many - few) / (_TIMED_ROWS[1] - _TIMED_ROWS[0])
     return Cost(call_s=few, row_s=row_s)
 
 
-def _least_s(engine: Engine, rows: int) -> float:
+def _least_s(engine: InWorker, rows: int) -> float:
     """Return the least time of a few calls: what else the machine does only adds to it."""
-    cells = np.zeros((rows, engine.description.width))
+    cells = engine.sample(rows)
     times_s = []
     for _ in range(_TIMED_CALLS):
         started_s = time.perf_counter()
@@ -272,18 +273,19 @@ class _Call(Struct, frozen=True, gc=False):
     ended_s: float
 
 
-def _call(engine: Engine, asks: Sequence[_Ask]) -> _Call:
+def _call(engine: InWorker, asks: Sequence[_Ask]) -> _Call:
     started_s = time.perf_counter()
     return _Call(_answer(engine, asks), started_s, time.perf_counter())
 
 
-def _answer(engine: Engine, asks: Sequence[_Ask]) -> list[_Outcome]:
+def _answer(engine: InWorker, asks: Sequence[_Ask]) -> list[_Outcome]:
     """Answer all in one call; if the model would refuse that, find out whom it refuses."""
     try:
         if len(asks) == 1:
-            return [to_prediction(engine.answer(asks[0].rows, asks[0].method))]
+            return [engine.tell(engine.answer(asks[0].rows, asks[0].method))]
         rows = np.concatenate([ask.rows for ask in asks])
-        return _part(engine.answer(rows, asks[0].method), asks)
+        answer = engine.tell(engine.answer(rows, asks[0].method))
+        return [*part(answer, [len(ask.rows) for ask in asks])]
     except Refused as error:
         if len(asks) == 1:
             return [refusal(error, asks[0].method, len(asks[0].rows))]
@@ -293,17 +295,6 @@ def _answer(engine: Engine, asks: Sequence[_Ask]) -> list[_Outcome]:
         _LOG.exception("an engine failed on rows that its model may answer")
         reason = f"The engine of {engine.description.kind} failed on these rows."
         return [ModelFailed(reason) for _ in asks]
-
-
-def _part(answer: NDArray[Any], asks: Sequence[_Ask]) -> list[_Outcome]:
-    """Give each request its rows of the answer."""
-    pieces: list[_Outcome] = []
-    start = 0
-    for ask in asks:
-        end = start + len(ask.rows)
-        pieces.append(to_prediction(answer[start:end]))
-        start = end
-    return pieces
 
 
 def _settle(asks: Sequence[_Ask], outcomes: Sequence[_Outcome]) -> None:

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from gateway.serving.cache import Cache
 from gateway.serving.engine_servable import EngineServable
+from gateway.serving.engines.naming import RUNNER, methods_of, short_name, way
 from gateway.serving.engines.store import EngineStore, Kept
 from gateway.serving.failure import ConversionFailed, name_version
 from gateway.serving.gathering import Gathering, Limits, measure
@@ -55,10 +56,14 @@ class Form(Struct, frozen=True):
     Args:
         engine: What its engine was made from; empty when its runner answers.
         why_not: Why it has no engine; empty when it has one.
+        way: How the engine answers, chosen by what was fastest when it was made.
+        methods: Which methods of the model the engine answers; its runner answers the others.
     """
 
     engine: str
     why_not: str
+    way: str = ""
+    methods: tuple[str, ...] = ()
 
 
 class Loader:
@@ -84,6 +89,7 @@ class Loader:
         self._scratch_root = scratch_root
         self._engines = engines
         self._forms: dict[str, Form] = {}
+        self._names: dict[str, str] = {}
         scratch_root.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, record: VersionRecord, progress: Progress) -> Loaded:
@@ -109,6 +115,12 @@ class Loader:
     def serving_example(self, digest: str) -> bytes | None:
         """Return the scoring body that a version was saved with, if that is there and small."""
         return self._cache.read(digest, SERVING_EXAMPLE, max_bytes=_EXAMPLE_BYTES)
+
+    def engine_name(self, digest: str) -> str | None:
+        """Return the word for what answers a version; ``None`` if it was never loaded."""
+        if self._engines is None:
+            return RUNNER
+        return self._names.get(digest, RUNNER) if digest in self._forms else None
 
     def _load(
         self, record: VersionRecord, folder: Path, progress: Progress, engines: EngineStore
@@ -163,12 +175,16 @@ class Loader:
         )
 
     def _note(self, record: VersionRecord, kept: Kept) -> None:
-        engine = "" if kept.engine is None else kept.engine.description.kind
-        self._forms[record.key.digest] = Form(engine, kept.verdict.why)
-        if engine:
-            _LOG.info("%s answers by the engine of %s", name_version(record.key), engine)
-        else:
-            _LOG.info("%s has no engine: %s", name_version(record.key), kept.verdict.why)
+        name, digest = name_version(record.key), record.key.digest
+        if kept.engine is None:
+            self._forms[digest] = Form("", kept.verdict.why)
+            _LOG.info("%s has no engine: %s", name, kept.verdict.why)
+            return
+        described = kept.engine.description
+        form = Form(described.kind, "", way(described), methods_of(described))
+        self._forms[digest] = form
+        self._names[digest] = short_name(described)
+        _LOG.info("%s answers by the engine of %s (%s)", name, form.engine, form.way)
 
     def _start_again(self, record: VersionRecord, progress: Progress) -> Runner:
         return self._start(record, self._cache.fetch(record, progress), progress)

@@ -26,6 +26,18 @@ class Talk(Struct, frozen=True):
     answer: Callable[[Any, Mapping[str, Any], Mapping[str, Any]], Any]
 
 
+class Question(Struct, frozen=True):
+    """What a call asks of a model besides rows. Immutable.
+
+    Args:
+        method: The method to ask.
+        params: What else it says: the signature's params, in their types.
+    """
+
+    method: str = "predict"
+    params: Mapping[str, Any] = {}
+
+
 class Flavor(Struct, frozen=True):
     """A saved format. Immutable.
 
@@ -33,7 +45,7 @@ class Flavor(Struct, frozen=True):
         name: Its key among the flavors of an MLmodel file.
         save: Writes a model into a folder and returns the ``flavors`` entry for it.
         load: Reads it back. May run code of the model: in a child process, or where the user asked.
-        answer: Asks the model for one batch by a method; returns what the library returns.
+        answer: Asks the model for one batch; returns what the library returns.
         predict: The same for data as a user of the library has them.
         talk: How its models are asked that talk; none where there are no such.
     """
@@ -41,6 +53,6 @@ class Flavor(Struct, frozen=True):
     name: str
     save: Callable[[Any, Path, str], dict[str, dict[str, Any]]]
     load: Callable[[Path, Options], Any]
-    answer: Callable[[Any, Batch, str], Any]
-    predict: Callable[[Any, Any, str], Any]
+    answer: Callable[[Any, Batch, Question], Any]
+    predict: Callable[[Any, Any, Question], Any]
     talk: Talk | None = None

@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
-import numpy as np
-from numpy.typing import NDArray
 
 from registry.environment import ENVIRONMENT_ENTRY, pin_installed, write_environment
-from registry.flavors.flavor import Flavor, Options, Talk
-from registry.tensors import Batch
-from tracking.errors import InvalidRequest, NotImplementedHere, ResourceMissing
-
-PREDICT_METHODS = ("predict", "predict_proba", "decision_function", "transform")
+from registry.flavors.files import named_file
+from registry.flavors.flavor import Flavor, Options, Question, Talk
+from registry.flavors.layout import arrange, shape
+from registry.tensors import METHODS, Batch
+from tracking.errors import InvalidRequest, NotImplementedHere
 
 _MODEL_FILE = "model.pkl"
 _PACKAGES = ("cloudpickle", "numpy", "pandas", "scikit-learn", "scipy")
@@ -34,7 +32,7 @@ def save(model: Any, folder: Path, predict_method: str) -> dict[str, dict[str, A
     """
     import sklearn
 
-    _bound_method(model, predict_method)
+    bound_method(model, predict_method)
     try:
         data = cloudpickle.dumps(model)
     except (pickle.PicklingError, TypeError, AttributeError) as error:
@@ -67,11 +65,7 @@ def load(folder: Path, options: Options) -> Any:
         NotImplementedHere: It has a format other than pickle, cloudpickle and skops.
     """
     name = options.get("pickled_model") or options.get("model_path") or options.get("data")
-    path = folder / str(name or _MODEL_FILE)
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise InvalidRequest(f"MLmodel names the file {name!r}, which lies outside the folder.")
-    if not path.is_file():
-        raise ResourceMissing(f"The file {path.name!r} that MLmodel names is missing.")
+    path = named_file(folder, name or _MODEL_FILE)
     try:
         return _read(path, options)
     except (OSError, MemoryError, NotImplementedHere):
@@ -82,22 +76,22 @@ def load(folder: Path, options: Options) -> Any:
         ) from error
 
 
-def answer(model: Any, batch: Batch, method: str) -> Any:
+def answer(model: Any, batch: Batch, question: Question) -> Any:
     """Ask an estimator for one batch, as a DataFrame when it was fitted with column names.
 
     Raises:
         InvalidRequest: It has no such method.
     """
-    return _bound_method(model, method)(_arrange(model, batch))
+    return bound_method(model, question.method)(arrange(model, batch))
 
 
-def predict(model: Any, data: Any, method: str) -> Any:
+def predict(model: Any, data: Any, question: Question) -> Any:
     """Ask an estimator for data as its user has them; rows as dicts or lists are put in shape.
 
     Raises:
         InvalidRequest: It has no such method.
     """
-    return _bound_method(model, method)(_shape(model, data))
+    return bound_method(model, question.method)(shape(model, data))
 
 
 def can_talk(model: Any) -> bool:
@@ -110,7 +104,7 @@ def stream(
 ) -> Iterable[Any]:
     """Ask for the pieces of an answer."""
     pieces: Iterable[Any] = model.predict_stream(
-        _arrange(model, asked) if isinstance(asked, Batch) else asked
+        arrange(model, asked) if isinstance(asked, Batch) else asked
     )
     return pieces
 
@@ -151,54 +145,15 @@ def _read_skops(path: Path, options: Options) -> Any:
     )
 
 
-def _bound_method(model: Any, method: str) -> Any:
-    offered = [name for name in PREDICT_METHODS if hasattr(model, name)]
+def bound_method(model: Any, method: str) -> Any:
+    """Return a method of an estimator that may be asked.
+
+    Raises:
+        InvalidRequest: It has no such method.
+    """
+    offered = [name for name in METHODS if hasattr(model, name)]
     if method not in offered:
         raise InvalidRequest(
             f"The model has no method {method!r}; it has {', '.join(offered) or 'none of them'}."
         )
     return getattr(model, method)
-
-
-def _arrange(model: Any, batch: Batch) -> Any:
-    fitted = getattr(model, "feature_names_in_", None)
-    if fitted is None:
-        return _matrix(batch)
-    names = batch.names or tuple(map(str, fitted))
-    frame = _frame(names, batch)
-    if set(names) == set(fitted):
-        return frame[list(fitted)]
-    return frame
-
-
-def _matrix(batch: Batch) -> NDArray[Any]:
-    if batch.is_matrix:
-        return batch.arrays[0]
-    if len(batch.arrays) == 1 and batch.arrays[0].ndim > 1:
-        return batch.arrays[0]
-    return np.column_stack(batch.arrays)
-
-
-def _frame(names: tuple[str, ...], batch: Batch) -> Any:
-    import pandas as pd
-
-    if not batch.is_matrix:
-        return pd.DataFrame(dict(zip(names, batch.arrays, strict=True)))
-    matrix = batch.arrays[0]
-    if matrix.ndim != 2 or matrix.shape[1] != len(names):  # noqa: PLR2004 - rows and columns
-        return matrix
-    return pd.DataFrame(matrix, columns=list(names))
-
-
-def _shape(model: Any, data: Any) -> Any:
-    import pandas as pd
-
-    if isinstance(data, Mapping):
-        return pd.DataFrame(dict(data))
-    if isinstance(data, list) and data and isinstance(data[0], Mapping):
-        return pd.DataFrame.from_records(data)
-    array = np.asarray(data) if isinstance(data, list | tuple) else data
-    fitted = getattr(model, "feature_names_in_", None)
-    if fitted is not None and isinstance(array, np.ndarray) and array.shape[1:] == (len(fitted),):
-        return pd.DataFrame(array, columns=fitted)
-    return array

@@ -4,15 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from registry.flavors.flavor import Flavor, Options
+from registry.flavors.lightgbm import LIGHTGBM
+from registry.flavors.onnx import ONNX
+from registry.flavors.pyfunc import PYFUNC
 from registry.flavors.sklearn import SKLEARN
+from registry.flavors.xgboost import XGBOOST
 from tracking.errors import NotImplementedHere
 
-FLAVORS = {SKLEARN.name: SKLEARN}
+FLAVORS = {flavor.name: flavor for flavor in (SKLEARN, XGBOOST, LIGHTGBM, ONNX, PYFUNC)}
 """In order of preference, where a folder has several."""
 
-PYTHON_FUNCTION = "python_function"
+PYTHON_FUNCTION = PYFUNC.name
 
-_LOADER_MODULES = {"mlflow.sklearn": SKLEARN}
+_LOADER_MODULES = {f"mlflow.{flavor.name}": flavor for flavor in FLAVORS.values()}
 """Loaders of the ``python_function`` flavor that one of ours stands in for."""
 
 
@@ -23,13 +27,12 @@ def choose_flavor(flavors: Mapping[str, Mapping[str, Any]]) -> tuple[Flavor, Opt
         NotImplementedHere: None of the folder's flavors is one of ours.
     """
     for name, flavor in FLAVORS.items():
-        if name in flavors:
+        if name in flavors and flavor is not PYFUNC:
             return flavor, flavors[name]
-    generic = flavors.get(PYTHON_FUNCTION, {})
-    stand_in = _LOADER_MODULES.get(str(generic.get("loader_module")))
-    if stand_in is None:
+    generic = flavors.get(PYTHON_FUNCTION)
+    if generic is None:
         raise NotImplementedHere(
             f"The model has the flavors {', '.join(sorted(flavors)) or 'none'}; "
             f"the ones that load here are {', '.join(FLAVORS)}."
         )
-    return stand_in, generic
+    return _LOADER_MODULES.get(str(generic.get("loader_module")), PYFUNC), generic

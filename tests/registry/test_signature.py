@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from registry.param_specs import ParamSpec
 from registry.signature import (
     COLUMN_TYPES,
     ColumnSpec,
@@ -27,7 +28,19 @@ TENSORS = st.builds(
 SIDES = st.lists(COLUMNS, max_size=4).map(tuple) | st.lists(TENSORS, max_size=4).map(tuple)
 
 
-@given(st.builds(Signature, inputs=SIDES, outputs=SIDES))
+PARAMS = st.lists(
+    st.builds(
+        ParamSpec,
+        name=st.text(min_size=1, max_size=8),
+        type=st.sampled_from(["long", "double", "string", "object"]),
+        default=st.none() | st.integers(-9, 9) | st.text(max_size=4) | st.lists(st.booleans()),
+        shape=st.none() | st.just((-1,)),
+    ),
+    max_size=3,
+).map(tuple)
+
+
+@given(st.builds(Signature, inputs=SIDES, outputs=SIDES, params=PARAMS))
 def test_what_is_written_is_read_back(signature: Signature) -> None:
     assert parse_signature(dict(format_signature(signature))) == signature
 
@@ -48,6 +61,7 @@ def test_a_signature_written_by_mlflow_is_read() -> None:
             ColumnSpec("string", name="colour", required=False),
         ),
         outputs=(TensorSpec("int64", shape=(-1,)),),
+        params=(ParamSpec("predict_method", "string", "predict"),),
     )
 
 

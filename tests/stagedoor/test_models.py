@@ -156,3 +156,47 @@ def test_the_example_outlives_the_loading_and_the_files_do_not_outlive_the_model
     assert example is not None
     assert example.rows == 2
     assert not folder.exists()
+
+
+def doubled(rows: Any) -> Any:
+    return rows["a"].to_numpy() * 2
+
+
+class Sloped(stagedoor.pyfunc.PythonModel):
+    def load_context(self, context: Any) -> None:
+        self.slope = float(Path(context.artifacts["slope"]).read_text())
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        del context, params
+        return model_input["a"].to_numpy() * self.slope
+
+
+def test_a_model_of_ones_own_is_logged_registered_and_loaded() -> None:
+    with stagedoor.start_run():
+        info = stagedoor.pyfunc.log_model(
+            "model", python_model=doubled, registered_model_name="Doubled", input_example=ROWS
+        )
+
+    loaded = stagedoor.pyfunc.load_model("models:/Doubled/1")
+
+    assert info.registered_model_version == "1"
+    assert loaded.predict(ROWS).tolist() == [0.0, 2.0, 4.0, 6.0]
+
+
+def test_artifacts_of_a_model_may_be_those_of_a_run(tmp_path: Path) -> None:
+    (tmp_path / "slope.txt").write_text("3")
+    with stagedoor.start_run() as run:
+        stagedoor.log_artifact(str(tmp_path / "slope.txt"))
+        uri = f"runs:/{run.info.run_id}/slope.txt"
+        info = stagedoor.pyfunc.log_model("model", python_model=Sloped(), artifacts={"slope": uri})
+
+    loaded = stagedoor.load_model(info.model_uri)
+
+    assert loaded.predict(ROWS).tolist() == [0.0, 3.0, 6.0, 9.0]
+
+
+def test_an_artifact_that_is_not_there_is_refused() -> None:
+    with stagedoor.start_run(), pytest.raises(ResourceMissing, match="no files at"):
+        stagedoor.pyfunc.log_model(
+            "model", python_model=Sloped(), artifacts={"slope": "mlflow-artifacts:/gone"}
+        )

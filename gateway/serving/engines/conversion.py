@@ -4,30 +4,29 @@ Reads attributes of the library's own classes, by their exact type: a subclass m
 What it cannot express it says in one sentence.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from gateway.serving.engines import boosting_conversion as boosting
 from gateway.serving.engines import tree_conversion
+from gateway.serving.engines.classes import name_of, stages_of
+from gateway.serving.engines.column_conversion import Lexicon, Prepared, convert_preparation
 from gateway.serving.engines.description import (
     Choice,
     Finish,
     Linear,
     Link,
-    Operation,
-    Scaling,
+    Step,
     Trees,
-    Verb,
+    Wording,
 )
+from gateway.serving.engines.no_engine import NoEngine
 
 Arrays = dict[str, NDArray[Any]]
-
-
-class NoEngine(Exception):
-    """A model has no form as an engine; the message says why, for people."""
 
 
 class Draft(Struct, frozen=True):
@@ -40,14 +39,18 @@ class Draft(Struct, frozen=True):
         steps: As in an engine.
         arrays: Likewise.
         finish: Likewise.
+        wordings: Likewise.
+        leaves_shapes: Likewise.
     """
 
     kind: str
     width: int
     names: tuple[str, ...] | None
-    steps: tuple[Scaling | Linear | Trees, ...]
+    steps: tuple[Step, ...]
     arrays: Arrays
     finish: Finish
+    wordings: tuple[Wording, ...] = ()
+    leaves_shapes: bool = False
 
 
 def convert(model: Any) -> Draft:
@@ -56,50 +59,52 @@ def convert(model: Any) -> Draft:
     Raises:
         NoEngine: It cannot be.
     """
-    stages = _stages(model)
-    scalers = [_convert_scaler(stage) for stage in stages[:-1]]
-    last = stages[-1]
-    converter = _FINAL.get(_name(last))
+    *stages, last = stages_of(model)
+    converter = _FINAL.get(name_of(last))
     if converter is None:
-        raise NoEngine(f"{_name(last)} is not among the kinds that have an engine.")
+        raise NoEngine(f"{name_of(last)} is not among the kinds that have an engine.")
+    width, names = _fitted_columns(model)
+    lexicon = Lexicon()
+    prepared = _prepare(stages, width, lexicon)
     step, arrays, finish = converter(last)
-    named = {f"{len(scalers)}.{name}": array for name, array in arrays.items()}
-    for at, (_, operands) in enumerate(scalers):
-        named |= {f"{at}.{n}": operand for n, operand in enumerate(operands)}
+    if prepared and prepared[-1].is_sparse and isinstance(step, Linear):
+        step = Linear(is_in_order=True)
+    named = {f"{len(prepared)}.{name}": array for name, array in arrays.items()}
+    for at, one in enumerate(prepared):
+        named |= {f"{at}.{name}": array for name, array in one.arrays.items()}
     if finish.choice is not Choice.NO_CLASS:
         named["classes"] = _labels(last)
     return Draft(
-        kind=" + ".join(_name(stage) for stage in stages),
-        width=int(model.n_features_in_),
-        names=_fitted_names(model),
-        steps=(*(scaling for scaling, _ in scalers), step),
+        kind=" + ".join(name_of(stage) for stage in (*stages, last)),
+        width=width,
+        names=names,
+        steps=(*(one.step for one in prepared), step),
         arrays=named,
         finish=finish,
+        wordings=lexicon.wordings(),
+        leaves_shapes=type(last).__module__.partition(".")[0] != "sklearn",
     )
 
 
-def _stages(model: Any) -> list[Any]:
-    """Return the estimators of a pipeline in order, or the one that it is."""
-    if _name(model) != "Pipeline":
-        return [model]
-    steps = [step for _, step in model.steps]
-    if not steps:
-        raise NoEngine("The pipeline is empty.")
-    kept = [step for step in steps[:-1] if step is not None and step != "passthrough"]
-    return [*kept, *_stages(steps[-1])]
+def _prepare(stages: Sequence[Any], width: int, lexicon: Lexicon) -> list[Prepared]:
+    """Express what comes before the last step."""
+    prepared: list[Prepared] = []
+    columns: Sequence[int | None] = range(width)
+    for stage in stages:
+        if prepared and (prepared[-1].is_sparse or name_of(stage) == "ColumnTransformer"):
+            raise NoEngine(f"{name_of(stage)} after {name_of(stages[0])} has no engine.")
+        one = convert_preparation(stage, columns, lexicon)
+        prepared.append(one)
+        columns = one.columns
+    return prepared
 
 
-def _name(estimator: Any) -> str:
-    """Return the class of an estimator if it is the library's own, else what it is in words."""
-    kind = type(estimator)
-    if kind.__module__.partition(".")[0] != "sklearn":
-        return f"a {kind.__name__} of its own"
-    return kind.__name__
-
-
-def _fitted_names(model: Any) -> tuple[str, ...] | None:
+def _fitted_columns(model: Any) -> tuple[int, tuple[str, ...] | None]:
+    """Return how many columns a model takes, and their names if it has any."""
+    if name_of(model) == "Booster":
+        return boosting.booster_columns(model)
     names = getattr(model, "feature_names_in_", None)
-    return None if names is None else tuple(map(str, names))
+    return int(model.n_features_in_), None if names is None else tuple(map(str, names))
 
 
 def _labels(estimator: Any) -> NDArray[Any]:
@@ -110,63 +115,6 @@ def _labels(estimator: Any) -> NDArray[Any]:
         raise NoEngine("Its labels are neither numbers nor text, or there are several outputs.")
     return labels
 
-
-# --- scalers --------------------------------------------------------------------------------------
-
-_Scaler = tuple[Scaling, list[NDArray[Any]]]
-
-
-def _convert_scaler(estimator: Any) -> _Scaler:
-    """Return the operations of a scaler and their arrays."""
-    converter = _SCALERS.get(_name(estimator))
-    if converter is None:
-        raise NoEngine(f"{_name(estimator)} is not among the steps that have an engine.")
-    parts = converter(estimator)
-    operations = tuple(Operation(verb, is_narrowed) for verb, is_narrowed, _ in parts)
-    return Scaling(operations), [np.asarray(array) for *_, array in parts]
-
-
-_Parts = list[tuple[Verb, bool, Any]]
-
-
-def _standard(scaler: Any) -> _Parts:
-    parts: _Parts = []
-    if scaler.with_mean:
-        parts.append((Verb.SUBTRACT, True, scaler.mean_))
-    if scaler.with_std:
-        parts.append((Verb.DIVIDE, True, scaler.scale_))
-    return parts
-
-
-def _min_max(scaler: Any) -> _Parts:
-    parts: _Parts = [(Verb.MULTIPLY, False, scaler.scale_), (Verb.ADD, False, scaler.min_)]
-    if scaler.clip:
-        parts.append((Verb.CLIP, True, np.array(scaler.feature_range, np.float64)))
-    return parts
-
-
-def _max_abs(scaler: Any) -> _Parts:
-    parts: _Parts = [(Verb.DIVIDE, False, scaler.scale_)]
-    if getattr(scaler, "clip", False):
-        parts.append((Verb.CLIP, True, np.array([-1.0, 1.0])))
-    return parts
-
-
-def _robust(scaler: Any) -> _Parts:
-    parts: _Parts = []
-    if scaler.with_centering:
-        parts.append((Verb.SUBTRACT, False, scaler.center_))
-    if scaler.with_scaling:
-        parts.append((Verb.DIVIDE, False, scaler.scale_))
-    return parts
-
-
-_SCALERS: Mapping[str, Callable[[Any], _Parts]] = {
-    "StandardScaler": _standard,
-    "MinMaxScaler": _min_max,
-    "MaxAbsScaler": _max_abs,
-    "RobustScaler": _robust,
-}
 
 # --- last steps -----------------------------------------------------------------------------------
 
@@ -254,4 +202,11 @@ _FINAL: Mapping[str, Callable[[Any], _Final]] = {
     "GradientBoostingRegressor": _of_trees(tree_conversion.boosted_numbers),
     "HistGradientBoostingClassifier": _of_trees(tree_conversion.binned_classes),
     "HistGradientBoostingRegressor": _of_trees(tree_conversion.binned_numbers),
+    **dict.fromkeys(("XGBClassifier", "XGBRFClassifier"), _of_trees(boosting.xgb_classes)),
+    **dict.fromkeys(
+        ("XGBRanker", "XGBRegressor", "XGBRFRegressor"), _of_trees(boosting.xgb_numbers)
+    ),
+    "LGBMClassifier": _of_trees(boosting.lgb_classes),
+    **dict.fromkeys(("LGBMRanker", "LGBMRegressor"), _of_trees(boosting.lgb_numbers)),
+    "Booster": _of_trees(boosting.booster_numbers),
 }  # fmt: skip

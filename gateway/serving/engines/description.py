@@ -8,8 +8,12 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-FORMAT = 1
+FORMAT = 2
 """Part of the name of an engine's folder: another number is another form of everything here."""
+
+
+TAKEN = ("<f8", "<f4", "<i8", "<i4")
+"""Types of numbers that an engine may take."""
 
 
 class Verb(StrEnum):
@@ -41,8 +45,55 @@ class Scaling(Struct, frozen=True, tag="scaling"):
     operations: tuple[Operation, ...]
 
 
+class Imputing(Struct, frozen=True, tag="imputing"):
+    """A step that puts a value in the place of NaN; array ``0`` has one for each column."""
+
+
+class Encoding(Struct, frozen=True, tag="encoding"):
+    """A step that turns categories into numbers, and refuses infinities.
+
+    Its arrays: ``0`` the categories of all columns in a row, ascending within each, NaN as
+    infinity; ``1`` how many each column has; ``2`` what each becomes: a place in the row that comes
+    out, -1 for none, or its number.
+
+    Args:
+        is_one_hot: Whether a category becomes a one at its place, or a number.
+        width: How many columns come out.
+        takes_unknown: Whether a value that is no category is taken.
+        unknown: What it becomes where categories become numbers.
+    """
+
+    is_one_hot: bool
+    width: int
+    takes_unknown: bool
+    unknown: float = 0.0
+
+
+Preparing = Scaling | Imputing | Encoding
+
+
+class Block(Struct, frozen=True):
+    """Some columns, and what is done with them; arrays ``{step}.{block}.{place}.{n}``."""
+
+    columns: tuple[int, ...]
+    steps: tuple[Preparing, ...]
+
+
+class Columns(Struct, frozen=True, tag="columns"):
+    """A step that treats columns apart and puts what comes out side by side."""
+
+    blocks: tuple[Block, ...]
+
+
 class Linear(Struct, frozen=True, tag="linear"):
-    """A step that gives scores: rows by ``coef``, and ``intercept``."""
+    """A step that gives scores: rows by ``coef``, and ``intercept``.
+
+    Args:
+        is_in_order: Whether products are added up one column after the other, as the libraries do
+            with sparse rows.
+    """
+
+    is_in_order: bool = False
 
 
 class Trees(Struct, frozen=True, tag="trees"):
@@ -56,6 +107,8 @@ class Trees(Struct, frozen=True, tag="trees"):
         allows_missing: Whether NaN is taken; each node says where it goes.
         allows_infinite: Whether infinities are taken.
         table_from_rows: From so many rows in a call the table is faster than the walk; 0 is never.
+        is_single: Whether sums are added up in float32.
+        refuses_with: The class that the model raises on what it does not take.
     """
 
     depth: int
@@ -65,6 +118,23 @@ class Trees(Struct, frozen=True, tag="trees"):
     allows_missing: bool
     allows_infinite: bool
     table_from_rows: int = 0
+    is_single: bool = False
+    refuses_with: str = "ValueError"
+
+
+Step = Scaling | Imputing | Encoding | Columns | Linear | Trees
+
+
+class Wording(Struct, frozen=True):
+    """A column that holds text.
+
+    Args:
+        column: Its place.
+        words: Each stands for its place in this list.
+    """
+
+    column: int
+    words: tuple[str, ...]
 
 
 class Link(StrEnum):
@@ -79,6 +149,10 @@ class Link(StrEnum):
     SOFTMAX = "softmax"
     ONE_VS_REST = "one_vs_rest"
     """Each class on its own, and then all of them normalized."""
+    NARROW_EXPIT = "narrow_expit"
+    """As ``EXPIT`` in float32."""
+    NARROW_SOFTMAX = "narrow_softmax"
+    NARROW_EXP = "narrow_exp"
     NONE = "none"
     """There are no probabilities."""
 
@@ -94,6 +168,8 @@ class Choice(StrEnum):
     """The second of two if its one score is above zero."""
     NOT_BELOW = "not_below"
     """The second of two unless its one score is below zero."""
+    LIKELIER = "likelier"
+    """The first of the most probable."""
 
 
 class Finish(Struct, frozen=True):
@@ -103,7 +179,19 @@ class Finish(Struct, frozen=True):
     choice: Choice
 
 
-class Description(Struct, frozen=True):
+class GraphDescription(Struct, frozen=True, tag="graph"):
+    """An engine that is an ONNX graph.
+
+    Args:
+        kind: What it was made from, for people.
+        width: How many columns a row has.
+    """
+
+    kind: str
+    width: int
+
+
+class Description(Struct, frozen=True, tag="arrays"):
     """An engine without its arrays.
 
     Args:
@@ -114,15 +202,25 @@ class Description(Struct, frozen=True):
         finish: What is done with scores.
         methods: Which methods of the model it answers, proved.
         default_method: What a call without ``predict_method`` asks for.
+        wordings: Of the columns that hold text.
+        takes_missing_text: Whether a text may be missing, proved.
+        sample: A row that it takes, for timing; zeros when there is none.
+        leaves_shapes: Whether rows of other shapes or names are left to the model, to be refused.
+        dtypes: Of matrices that it takes, proved.
     """
 
     kind: str
     width: int
     names: tuple[str, ...] | None
-    steps: tuple[Scaling | Linear | Trees, ...]
+    steps: tuple[Step, ...]
     finish: Finish
     methods: tuple[str, ...]
     default_method: str
+    wordings: tuple[Wording, ...] = ()
+    takes_missing_text: bool = False
+    sample: tuple[float, ...] = ()
+    leaves_shapes: bool = False
+    dtypes: tuple[str, ...] = TAKEN
 
 
 class BadEngine(ValueError):

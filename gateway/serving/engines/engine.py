@@ -11,18 +11,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.serving.engines import scaling
-from gateway.serving.engines.description import BadEngine, Description, Linear, Scaling, Trees
+from gateway.serving.engines.cells import Cells, check_wordings
+from gateway.serving.engines.description import (
+    TAKEN,
+    BadEngine,
+    Columns,
+    Description,
+    Linear,
+    Trees,
+)
 from gateway.serving.engines.finishing import make_finisher
 from gateway.serving.engines.linear import make_linear
-from gateway.serving.engines.refusal import Refused
+from gateway.serving.engines.preparing import beneath, make_preparation
+from gateway.serving.engines.refusal import Refused, refusal
+from gateway.serving.engines.scaling import Step
 from gateway.serving.engines.trees import make_forest
 from registry.tensors import Batch, Prediction
-from tracking.errors import ModelFailed
 
 Arrays = Mapping[str, NDArray[Any]]
 
-_TAKEN = frozenset(np.dtype(kind) for kind in ("<f8", "<f4", "<i8", "<i4"))
+_TAKEN = frozenset(np.dtype(kind) for kind in TAKEN)
 _NAMES = ("output",)
 _MATRIX = 2
 
@@ -44,7 +52,10 @@ class Engine:
         self._width = description.width
         self._names = description.names
         _check_head(description)
-        self._steps = [_make_step(description, at, arrays) for at in range(len(description.steps))]
+        self._steps = _make_steps(description, arrays)
+        self._cells = _make_cells(description)
+        self._is_lenient = self._cells is not None or description.leaves_shapes
+        self._dtypes = _TAKEN.intersection(map(np.dtype, description.dtypes))
         last = description.steps[-1]
         trees = last.count if isinstance(last, Trees) else 1
         finisher = make_finisher(description.finish, arrays.get("classes"), trees)
@@ -64,16 +75,19 @@ class Engine:
             Refused: The model raises on rows of this shape or with these names.
         """
         arrays = batch.arrays
+        if self._cells is not None and (self._cells.has_text or not batch.is_matrix):
+            return None if batch.is_matrix else self._cells.fill(batch)
         if batch.is_matrix:
             rows = arrays[0]
         elif all(array.ndim == 1 and array.dtype in _TAKEN for array in arrays):
             rows = np.column_stack(arrays)
         else:
             return None
-        if rows.dtype not in _TAKEN:
+        if rows.dtype not in self._dtypes:
             return None
         if rows.ndim != _MATRIX or rows.shape[1] != self._width or not rows.shape[0]:
-            raise Refused(self._complaint(batch))
+            self._complain(batch)
+            return None
         if self._names is None or not batch.names or batch.names == self._names:
             return rows
         return self._reorder(rows, batch.names)
@@ -89,6 +103,15 @@ class Engine:
             scores = step(scores)
         return self._finish[method](scores)
 
+    def tell(self, answer: NDArray[Any]) -> Prediction:
+        """Name an answer as the model's own process does."""
+        return Prediction(_NAMES, (answer,))
+
+    def sample(self, rows: int) -> NDArray[np.float64]:
+        """Return so many rows that it takes, as arranged."""
+        one = self.description.sample or (0.0,) * self._width
+        return np.tile(np.array(one, np.float64), (rows, 1))
+
     def predict_batch(self, batch: Batch, method: str) -> Prediction | None:
         """Answer a batch from end to end; ``None`` leaves it to the model itself.
 
@@ -97,61 +120,79 @@ class Engine:
         """
         try:
             rows = self.arrange(batch)
-            return None if rows is None else to_prediction(self.answer(rows, method))
+            return None if rows is None else self.tell(self.answer(rows, method))
         except Refused as error:
             raise refusal(error, method, batch.rows) from error
 
-    def _complaint(self, batch: Batch) -> str:
-        """Return what a model raises on another shape: one with names looks for columns first."""
+    def _complain(self, batch: Batch) -> None:
+        """Raise what a model raises on another shape: one with names looks for columns first."""
+        if self._is_lenient:
+            return
         is_by_name = self._names is not None and (
             not batch.names or set(batch.names) == set(self._names)
         )
-        return "IndexError" if is_by_name else "ValueError"
+        raise Refused("IndexError" if is_by_name else "ValueError")
 
-    def _reorder(self, rows: NDArray[Any], names: tuple[str, ...]) -> NDArray[Any]:
+    def _reorder(self, rows: NDArray[Any], names: tuple[str, ...]) -> NDArray[Any] | None:
         """Put columns in the order that the model was fitted with."""
         wanted = self._names or ()
         if set(names) != set(wanted) or len(names) != len(wanted):
+            if self._is_lenient:
+                return None
             raise Refused
         return rows[:, [names.index(name) for name in wanted]]
 
 
-def to_prediction(answer: NDArray[Any]) -> Prediction:
-    """Name an answer as the model's own process does."""
-    return Prediction(_NAMES, (answer,))
-
-
-def refusal(error: Refused, method: str, rows: int) -> ModelFailed:
-    """Return the error that the model's own process answers with."""
-    return ModelFailed(f"The model raised {error.kind} in {method!r} on these {rows} rows.")
-
-
 def _check_head(description: Description) -> None:
     steps, names = description.steps, description.names
-    if not steps or any(not isinstance(step, Scaling) for step in steps[:-1]):
-        raise BadEngine("Only scalers come before the last step.")
-    if isinstance(steps[-1], Scaling):
+    if not steps or any(isinstance(step, Linear | Trees) for step in steps[:-1]):
+        raise BadEngine("Only steps that prepare rows come before the last one.")
+    if not isinstance(steps[-1], Linear | Trees):
         raise BadEngine("The last step gives no scores.")
     if description.width < 1 or (names is not None and len(names) != description.width):
         raise BadEngine("The names do not fit the columns.")
+    if len(description.sample) not in (0, description.width):
+        raise BadEngine("The sample does not fit the columns.")
+    if not set(description.dtypes) <= set(TAKEN):
+        raise BadEngine("It takes types that an engine does not.")
     if description.default_method not in description.methods:
         raise BadEngine("It does not answer the method that is asked for by default.")
 
 
-def _make_step(description: Description, at: int, arrays: Arrays) -> scaling.Step:
-    prefix = f"{at}."
-    mine = {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
-    match description.steps[at]:
-        case Scaling() as step:
-            ordered = [mine[str(n)] for n in range(len(step.operations)) if str(n) in mine]
-            return scaling.make_scaler(step, ordered, description.width)
-        case Linear():
-            if mine.keys() != {"coef", "intercept"}:
-                raise BadEngine("A linear model has a coefficient and an intercept array.")
-            return make_linear(mine["coef"], mine["intercept"], description.width)
-        case Trees() as step:
-            return make_forest(step, mine, description.width)
+def _make_cells(description: Description) -> Cells | None:
+    """Return how columns become a matrix, for models that treat them apart by name."""
+    first, wordings = description.steps[0], description.wordings
+    if description.names is None:
+        if wordings:
+            raise BadEngine("There are words for columns without names.")
+        return None
+    if not isinstance(first, Columns) and not wordings:
+        return None
+    check_wordings(wordings, description.width)
+    used = set(range(description.width))
+    if isinstance(first, Columns):
+        used = {column for block in first.blocks for column in block.columns}
+    return Cells(
+        description.names,
+        sorted(used),
+        wordings,
+        takes_missing=description.takes_missing_text,
+    )
+
+
+def _make_steps(description: Description, arrays: Arrays) -> list[Step]:
+    steps: list[Step] = []
+    width = description.width
+    for at, step in enumerate(description.steps):
+        mine = beneath(arrays, str(at))
+        match step:
+            case Linear():
+                if mine.keys() != {"coef", "intercept"}:
+                    raise BadEngine("A linear model has a coefficient and an intercept array.")
+                steps.append(make_linear(step, mine["coef"], mine["intercept"], width))
+            case Trees():
+                steps.append(make_forest(step, mine, width))
+            case _:
+                made, width = make_preparation(step, mine, width)
+                steps.append(made)
+    return steps

@@ -1,12 +1,13 @@
 """From scores to what each method of the model answers, by the libraries' own formulas. Pure."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.serving.engines import narrow
 from gateway.serving.engines.description import BadEngine, Choice, Finish, Link
 
 Scores = NDArray[Any]
@@ -30,7 +31,7 @@ class Finisher:
         if finish.choice is not Choice.NO_CLASS:
             if finish.link is not Link.NONE:
                 self.methods["predict_proba"] = self._probabilities
-            if finish.link is not Link.SHARE:
+            if finish.link is not Link.SHARE and finish.choice is not Choice.LIKELIER:
                 self.methods["decision_function"] = _flat
 
     def _predict(self, scores: Scores) -> NDArray[Any]:
@@ -46,6 +47,12 @@ class Finisher:
             case Link.EXP:
                 with np.errstate(over="ignore"):
                     return np.exp(scores)
+            case Link.EXPIT:
+                return _expit(scores)
+            case Link.SOFTMAX:
+                return _softmax(scores)
+            case Link.NARROW_EXP | Link.NARROW_EXPIT | Link.NARROW_SOFTMAX as link:
+                return _NARROW[link](scores)
             case _:
                 return scores
 
@@ -55,6 +62,8 @@ class Finisher:
                 return (_flat(scores) > 0).astype(np.intp)
             case Choice.NOT_BELOW:
                 return (_flat(scores) >= 0).astype(np.intp)
+            case Choice.LIKELIER:
+                return np.argmax(self._probabilities(scores), axis=1)
             case _ if self._finish.link is Link.SHARE:
                 return np.argmax(scores / self._trees, axis=1)
             case _:
@@ -64,13 +73,22 @@ class Finisher:
         match self._finish.link:
             case Link.SHARE:
                 return scores / self._trees
-            case Link.EXPIT:
-                second = _expit(_flat(scores))
+            case Link.EXPIT | Link.NARROW_EXPIT:
+                second = self._numbers(_flat(scores))
                 return np.stack([1 - second, second], axis=1)
             case Link.ONE_VS_REST:
                 return _normalized(_expit(scores))
+            case Link.NARROW_SOFTMAX:
+                return narrow.softmax(scores)
             case _:
                 return _softmax(scores)
+
+
+_NARROW: Mapping[Link, Callable[[Scores], Scores]] = {
+    Link.NARROW_EXP: narrow.exp,
+    Link.NARROW_EXPIT: narrow.expit,
+    Link.NARROW_SOFTMAX: narrow.softmax,
+}
 
 
 def make_finisher(finish: Finish, classes: NDArray[Any] | None, trees: int) -> Finisher:

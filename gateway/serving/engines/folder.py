@@ -1,4 +1,4 @@
-"""An engine as files: ``engine.json``, and one ``.npy`` for each array, which workers map.
+"""An engine as files: ``engine.json``, and a ``.npy`` for each array, or a graph; workers map them.
 
 The model's process writes, a worker reads what it wrote as hostile: no pickles, no links, a cap on
 everything. Called in load threads and in the model's process.
@@ -16,13 +16,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.serving.engines.description import BadEngine, Description
+from gateway.serving.engines.description import BadEngine, Description, GraphDescription
 from gateway.serving.engines.engine import Arrays, Engine
+from gateway.serving.engines.graph import GraphEngine
+from gateway.serving.engines.in_worker import InWorker
+from gateway.serving.engines.naming import methods_of
 from gateway.serving.engines.refusal import Refused
 
 _DESCRIPTION = "engine.json"
 _ARRAY = re.compile(r"[a-z0-9.]{1,32}\.npy")
+_GRAPH = "graph.onnx"
 _MAX_DESCRIPTION_BYTES = 8 << 20
+_MAX_GRAPH_BYTES = 256 << 20
 _MAX_ARRAYS = 128
 _PIECE_BYTES = 1 << 20
 
@@ -34,8 +39,14 @@ def write_engine(folder: Path, description: Description, arrays: Arrays) -> None
     (folder / _DESCRIPTION).write_bytes(msgspec.json.encode(description))
 
 
-def read_engine(folder: Path) -> Engine:
-    """Map the arrays of an engine and build it.
+def write_graph(folder: Path, description: GraphDescription, data: bytes) -> None:
+    """Write an engine that is a graph into an empty folder."""
+    (folder / _GRAPH).write_bytes(data)
+    (folder / _DESCRIPTION).write_bytes(msgspec.json.encode(description))
+
+
+def read_engine(folder: Path) -> InWorker:
+    """Map the arrays of an engine, or read its graph, and build it.
 
     Raises:
         BadEngine: The files are not what they should be.
@@ -45,11 +56,12 @@ def read_engine(folder: Path) -> Engine:
     if description.stat().st_size > _MAX_DESCRIPTION_BYTES:
         raise BadEngine("The description is too large.")
     try:
-        described = msgspec.json.decode(description.read_bytes(), type=Description)
+        described = msgspec.json.decode(
+            description.read_bytes(), type=Description | GraphDescription
+        )
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadEngine("The description cannot be read.") from error
-    files = list(_array_files(folder))
-    engine = Engine(described, {file.stem: _map(file) for file in files})
+    engine = _build(described, list(_files(folder)))
     _try(engine)
     return engine
 
@@ -60,7 +72,7 @@ def hash_files(folder: Path) -> dict[str, str]:
     Raises:
         BadEngine: Something else lies there.
     """
-    files = [folder / _DESCRIPTION, *_array_files(folder)]
+    files = [folder / _DESCRIPTION, *_files(folder)]
     return {file.name: _hash(file) for file in files}
 
 
@@ -77,10 +89,21 @@ def seal_file(file: Path) -> None:
     file.chmod(0o444)
 
 
-def _try(engine: Engine) -> None:
+def _build(description: Description | GraphDescription, files: list[Path]) -> InWorker:
+    names = [file.name for file in files]
+    if isinstance(description, GraphDescription):
+        if names != [_GRAPH] or files[0].stat().st_size > _MAX_GRAPH_BYTES:
+            raise BadEngine("There is no graph, or something besides.")
+        return GraphEngine(description, files[0].read_bytes())
+    if _GRAPH in names:
+        raise BadEngine("There is a graph beside arrays.")
+    return Engine(description, {file.stem: _map(file) for file in files})
+
+
+def _try(engine: InWorker) -> None:
     """Ask once for each method: whatever is wrong with an engine comes out here, not later."""
-    rows = np.zeros((2, engine.description.width))
-    for method in engine.description.methods:
+    rows = engine.sample(2)
+    for method in methods_of(engine.description):
         try:
             engine.answer(rows, method)
         except Refused:
@@ -89,13 +112,13 @@ def _try(engine: Engine) -> None:
             raise BadEngine(f"Asked for {method!r}, it raises {type(error).__name__}.") from error
 
 
-def _array_files(folder: Path) -> Iterator[Path]:
+def _files(folder: Path) -> Iterator[Path]:
     for count, file in enumerate(sorted(folder.iterdir())):
         if count > _MAX_ARRAYS or file.is_symlink() or not file.is_file():
             raise BadEngine("There are too many files, or something that is no file.")
         if file.name == _DESCRIPTION:
             continue
-        if not _ARRAY.fullmatch(file.name):
+        if file.name != _GRAPH and not _ARRAY.fullmatch(file.name):
             raise BadEngine("There is a file that is no part of an engine.")
         yield file
 

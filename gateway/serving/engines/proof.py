@@ -6,55 +6,34 @@ the same words. A method that differs anywhere is not the engine's.
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from gateway.serving.engines.conversion import Draft, NoEngine, convert
-from gateway.serving.engines.description import Description, Trees
+from gateway.serving.engines.comparing import Native, outcome, same
+from gateway.serving.engines.conversion import Draft, convert
+from gateway.serving.engines.description import TAKEN, Columns, Description, Encoding, Trees
 from gateway.serving.engines.engine import Engine
 from gateway.serving.engines.finishing import make_finisher
 from gateway.serving.engines.folder import write_engine
-from gateway.serving.engines.proof_rows import proof_rows
-from registry.signature import Signature
+from gateway.serving.engines.graph_proof import make_graph_engine
+from gateway.serving.engines.no_engine import NoEngine
+from gateway.serving.engines.preparing import beneath
+from gateway.serving.engines.proof_rows import proof_rows, typed_rows
+from gateway.serving.engines.proof_tables import proof_tables
+from gateway.serving.engines.trees import make_forest
+from gateway.serving.engines.walk import COLUMN_BITS
 from registry.tensors import PREDICT_METHOD, Batch, Prediction
-from tracking.errors import StagedoorError
 
-TOLERANCE = 1e-12
-"""How far numbers may be apart, relative to the larger."""
-
-_SKLEARN = "sklearn"
+_ONNX = "onnx"
+_FLAVORS = frozenset({"lightgbm", "sklearn", "xgboost"})
 _COMPARED_ROWS = (1, 4, 16, 64, 256)
 _TIMED_S = 0.004
-
-
-class Native(Protocol):
-    """What proving needs of a loaded model."""
-
-    native: Any
-
-    @property
-    def signature(self) -> Signature | None:
-        """What it takes and gives, or none."""
-
-    @property
-    def flavor(self) -> str:
-        """How it was loaded."""
-
-    @property
-    def default_method(self) -> str:
-        """The method that is asked for by default."""
-
-    def input_example(self) -> Batch | None:
-        """Return the rows it was saved with, or ``None``."""
-
-    def predict_batch(self, batch: Batch, params: Mapping[str, Any]) -> Prediction:
-        """Answer one batch."""
 
 
 def make_engine(model: Native, folder: Path) -> str:
@@ -79,18 +58,38 @@ def make_engine(model: Native, folder: Path) -> str:
 
 
 def _make_engine(model: Native, folder: Path) -> None:
-    if model.flavor != _SKLEARN:
+    if model.flavor == _ONNX:
+        make_graph_engine(model, folder)
+        return
+    if model.flavor not in _FLAVORS:
         raise NoEngine(f"Models of the flavor {model.flavor!r} have no engine yet.")
     draft = _tune(convert(model.native))
     methods = tuple(_methods(model, draft))
     if model.default_method not in methods:
         raise NoEngine(f"{model.default_method!r} of {draft.kind} has no engine.")
-    engine = Engine(_describe(model, draft, methods), draft.arrays)
-    proved = tuple(method for method in methods if not _difference(model, engine, draft, method))
+    description = _describe(model, draft, methods)
+    comparison = _Comparison(model, draft, Engine(description, draft.arrays))
+    proved = tuple(method for method in methods if not comparison.difference(method))
     if model.default_method not in proved:
-        where = _difference(model, engine, draft, model.default_method)
+        where = comparison.difference(model.default_method)
         raise NoEngine(f"The engine made of {draft.kind} answered otherwise than it {where}.")
-    write_engine(folder, _describe(model, draft, proved), draft.arrays)
+    if not comparison.sample:
+        raise NoEngine(f"The engine made of {draft.kind} takes no rows that it was tried with.")
+    dtypes = tuple(dtype for dtype in TAKEN if comparison.agrees_on(dtype))
+    description = replace(description, methods=proved, sample=comparison.sample, dtypes=dtypes)
+    write_engine(folder, _allow_missing_text(model, draft, description), draft.arrays)
+
+
+def _allow_missing_text(model: Native, draft: Draft, description: Description) -> Description:
+    """Have the engine take missing texts, too, if it answers them as the model does."""
+    if not draft.wordings:
+        return description
+    allowing = replace(description, takes_missing_text=True)
+    comparison = _Comparison(model, draft, Engine(allowing, draft.arrays))
+    tables = tuple(proof_tables(draft, comparison.example, model.signature, is_gappy=True))
+    if any(comparison.difference(method, tables) for method in description.methods):
+        return description
+    return allowing
 
 
 def _describe(model: Native, draft: Draft, methods: Sequence[str]) -> Description:
@@ -102,6 +101,8 @@ def _describe(model: Native, draft: Draft, methods: Sequence[str]) -> Descriptio
         finish=draft.finish,
         methods=tuple(methods),
         default_method=model.default_method,
+        wordings=draft.wordings,
+        leaves_shapes=draft.leaves_shapes,
     )
 
 
@@ -110,15 +111,57 @@ def _methods(model: Native, draft: Draft) -> list[str]:
     return [method for method in finisher.methods if hasattr(model.native, method)]
 
 
-def _difference(model: Native, engine: Engine, draft: Draft, method: str) -> str:
-    """Return where engine and model differ, to complete a sentence, or an empty text."""
-    for rows in proof_rows(draft, _example(model, engine), model.signature):
-        batch = Batch(draft.names or (), (rows,), is_matrix=True)
-        expected = _outcome(partial(model.predict_batch, batch, {PREDICT_METHOD: method}))
-        found = _outcome(partial(engine.predict_batch, batch, method))
-        if not _same(expected, found):
-            return f"in {method!r} on rows of {rows.dtype} and shape {rows.shape}"
-    return ""
+class _Comparison:
+    """A model and the engine made of it, asked the same."""
+
+    def __init__(self, model: Native, draft: Draft, engine: Engine) -> None:
+        self._model = model
+        self._draft = draft
+        self._engine = engine
+        self.example = _example(model, engine)
+        self.sample: tuple[float, ...] = ()
+
+    def difference(self, method: str, batches: Iterable[Batch] | None = None) -> str:
+        """Return where engine and model differ, to complete a sentence, or an empty text."""
+        for batch in self._batches() if batches is None else batches:
+            found = outcome(partial(self._engine.predict_batch, batch, method))
+            if found is None:
+                # Left to the model, which answers as it does.
+                continue
+            expected = outcome(partial(self._model.predict_batch, batch, {PREDICT_METHOD: method}))
+            if not same(expected, found):
+                return f"in {method!r} on {_describe_rows(batch)}"
+            if isinstance(found, Prediction):
+                self._keep_sample(batch)
+        return ""
+
+    def agrees_on(self, dtype: str) -> bool:
+        """Whether both answer rows of a type alike, with names and without."""
+        names = self._draft.names or ()
+        batches = [
+            Batch(some, (rows,), is_matrix=True)
+            for rows in typed_rows(self._draft, self.example, dtype)
+            for some in dict.fromkeys(((), names))
+        ]
+        return not self.difference(self._model.default_method, batches)
+
+    def _batches(self) -> Iterator[Batch]:
+        draft, signature = self._draft, self._model.signature
+        for rows in proof_rows(draft, self.example, signature):
+            yield Batch(draft.names or (), (rows,), is_matrix=True)
+        if draft.names is not None and isinstance(draft.steps[0], Columns | Encoding):
+            yield from proof_tables(draft, self.example, signature)
+
+    def _keep_sample(self, batch: Batch) -> None:
+        rows = None if self.sample else self._engine.arrange(batch)
+        if rows is not None:
+            self.sample = tuple(map(float, np.nan_to_num(rows[0])))
+
+
+def _describe_rows(batch: Batch) -> str:
+    if not batch.is_matrix:
+        return f"a table of {batch.rows} rows"
+    return f"rows of {batch.arrays[0].dtype} and shape {batch.arrays[0].shape}"
 
 
 def _example(model: Native, engine: Engine) -> NDArray[Any] | None:
@@ -126,48 +169,18 @@ def _example(model: Native, engine: Engine) -> NDArray[Any] | None:
     return None if example is None else engine.arrange(example)
 
 
-def _outcome(ask: Callable[[], Prediction | None]) -> Prediction | tuple[str, str] | None:
-    try:
-        return ask()
-    except StagedoorError as error:
-        return (error.code, error.message)
-
-
-def _same(expected: object, found: object) -> bool:
-    if not isinstance(expected, Prediction) or not isinstance(found, Prediction):
-        return expected == found
-    if expected.names != found.names or len(expected.arrays) != len(found.arrays):
-        return False
-    return all(map(_alike, expected.arrays, found.arrays))
-
-
-def _alike(expected: NDArray[Any], found: NDArray[Any]) -> bool:
-    if expected.dtype != found.dtype or expected.shape != found.shape:
-        return False
-    if expected.dtype.kind != "f":
-        return bool((expected == found).all())
-    return bool(np.isclose(found, expected, rtol=TOLERANCE, atol=0.0, equal_nan=True).all())
-
-
 def _tune(draft: Draft) -> Draft:
     """Find out from how many rows on the table of trees is faster than the walk, if ever."""
     last = draft.steps[-1]
     if not isinstance(last, Trees) or not last.table_from_rows:
         return draft
-    rows = np.zeros((max(_COMPARED_ROWS), draft.width))
-    walk, table = (_timed_engine(draft, replace(last, table_from_rows=n)) for n in (0, 1))
+    arrays = beneath(draft.arrays, str(len(draft.steps) - 1))
+    width = int((arrays["nodes"] & ((1 << COLUMN_BITS) - 1)).max()) + 1
+    walk, table = (make_forest(replace(last, table_from_rows=n), arrays, width) for n in (0, 1))
+    rows = np.zeros((max(_COMPARED_ROWS), width))
     faster = [n for n in _COMPARED_ROWS if _time(table, rows[:n]) < _time(walk, rows[:n])]
     tuned = replace(last, table_from_rows=min(faster, default=0))
     return replace(draft, steps=(*draft.steps[:-1], tuned))
-
-
-def _timed_engine(draft: Draft, last: Trees) -> Callable[[NDArray[Any]], object]:
-    steps = (*draft.steps[:-1], last)
-    described = Description(
-        draft.kind, draft.width, draft.names, steps, draft.finish, ("predict",), "predict"
-    )
-    engine = Engine(described, draft.arrays)
-    return lambda rows: engine.answer(rows, "predict")
 
 
 def _time(ask: Callable[[NDArray[Any]], object], rows: NDArray[Any]) -> float:

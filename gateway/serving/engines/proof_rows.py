@@ -11,11 +11,11 @@ from gateway.serving.engines.description import Trees
 from gateway.serving.engines.walk import COLUMN_BITS
 from registry.signature import ColumnSpec, Signature
 
-_SEED = 20_261_124
+SEED = 20_261_124
 _AROUND = 160
 _AT_THRESHOLDS = 240
-_ODD = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1e300, -1e300, 1e38, 3.5e38, 1e-300, 1e16, 0.1)
-_COLUMN_DTYPES = {"integer": "<i4", "long": "<i8", "float": "<f4", "double": "<f8"}
+ODD = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1e300, -1e300, 1e38, 3.5e38, 1e-300, 1e16, 0.1)
+COLUMN_DTYPES = {"integer": "<i4", "long": "<i8", "float": "<f4", "double": "<f8"}
 _TAKEN = ("<f8", "<f4", "<i8", "<i4")
 
 
@@ -29,19 +29,31 @@ def proof_rows(
         example: The rows that the model was saved with, or none.
         signature: Tells in which type rows come.
     """
-    chance = np.random.default_rng(_SEED)
-    seeds = _seeds(draft, example, chance)
-    for rows in (_around(seeds, chance), _at_thresholds(seeds, draft, chance)):
+    chance = np.random.default_rng(SEED)
+    seeds = seeds_of(draft, example, chance)
+    for rows in (shake(seeds, chance), _at_thresholds(seeds, draft, chance)):
         for dtype in _dtypes(signature):
-            yield from _in_pieces(_cast(rows, np.dtype(dtype)))
+            yield from in_pieces(_cast(rows, np.dtype(dtype)))
     yield from _odd_rows(seeds, chance)
+    if draft.leaves_shapes:
+        return
     yield np.zeros((1, draft.width + 1))
     yield np.zeros((1, draft.width - 1)) if draft.width > 1 else np.zeros((2, 3))
     yield np.zeros(draft.width)
     yield np.zeros((1, 2, draft.width))
 
 
-def _seeds(
+def typed_rows(draft: Draft, example: NDArray[Any] | None, dtype: str) -> Iterator[NDArray[Any]]:
+    """Yield some rows of a type, small and as large as it takes."""
+    chance = np.random.default_rng(SEED)
+    seeds = seeds_of(draft, example, chance)
+    rows = np.concatenate([seeds, _at_thresholds(seeds, draft, chance)[:60]])
+    yield _cast(rows, np.dtype(dtype))
+    scale = 10.0 ** chance.integers(3, 17, size=(60, 1))
+    yield _cast(chance.normal(size=(60, draft.width)) * scale, np.dtype(dtype))
+
+
+def seeds_of(
     draft: Draft, example: NDArray[Any] | None, chance: np.random.Generator
 ) -> NDArray[np.float64]:
     """Return rows to start from: the example, or numbers about as large as the thresholds."""
@@ -53,7 +65,7 @@ def _seeds(
     return rows
 
 
-def _around(seeds: NDArray[np.float64], chance: np.random.Generator) -> NDArray[np.float64]:
+def shake(seeds: NDArray[np.float64], chance: np.random.Generator) -> NDArray[np.float64]:
     """Shake rows, a little and a lot."""
     rows = seeds[chance.integers(len(seeds), size=_AROUND)]
     scale = np.maximum(seeds.std(axis=0), np.abs(seeds).mean(axis=0) / 4 + 1e-3)
@@ -95,7 +107,7 @@ def _odd_rows(
 ) -> Iterator[NDArray[np.float64]]:
     """Yield rows alone that hold one odd value, or nothing else."""
     width = seeds.shape[1]
-    for value in _ODD:
+    for value in ODD:
         one = seeds[:1].copy()
         one[0, chance.integers(width)] = value
         yield one
@@ -105,7 +117,7 @@ def _odd_rows(
     yield mixed
 
 
-def _in_pieces(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
+def in_pieces(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
     """Yield some rows alone, some together, and then all: engines differ by how many come."""
     yield from (rows[at : at + 1] for at in range(4))
     yield rows[4:9]
@@ -125,7 +137,7 @@ def _dtypes(signature: Signature | None) -> Sequence[str]:
     """Return float64, and what the signature says besides."""
     told = () if signature is None else signature.inputs
     names = (
-        _COLUMN_DTYPES.get(spec.type, "")
+        COLUMN_DTYPES.get(spec.type, "")
         if isinstance(spec, ColumnSpec)
         else np.dtype(spec.dtype).str
         for spec in told

@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from gateway.serving.engines.description import FORMAT, BadEngine
-from gateway.serving.engines.engine import Engine
 from gateway.serving.engines.folder import hash_files, read_engine, seal_file, seal_files
+from gateway.serving.engines.in_worker import InWorker
 from gateway.serving.file_lock import hold_lock
 from gateway.serving.messages import Ready
 from gateway.serving.progress import Progress
@@ -26,7 +26,7 @@ _LOG = logging.getLogger("stagedoor.serving")
 _VERDICT = "verdict.json"
 _FILES = "arrays"
 _MAX_VERDICT_BYTES = 8 << 20
-_LIBRARIES = ("numpy", "scikit-learn")
+_LIBRARIES = ("numpy", "scikit-learn", "xgboost", "xgboost-cpu", "lightgbm", "onnxruntime")
 
 
 class Verdict(Struct, frozen=True):
@@ -53,7 +53,7 @@ class Kept(Struct, frozen=True):
     """A verdict, and the engine if there is one."""
 
     verdict: Verdict
-    engine: Engine | None
+    engine: InWorker | None
 
 
 class EngineStore:
@@ -155,11 +155,12 @@ class EngineStore:
 
 def made_with() -> str:
     """Name the libraries whose answers a proof compares, with their versions."""
-    return ", ".join(f"{name} {_version(name)}" for name in _LIBRARIES)
+    found = ((name, _version(name)) for name in _LIBRARIES)
+    return ", ".join(f"{name} {version}" for name, version in found if version)
 
 
 def _version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        return "none"
+        return ""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 from numpy.typing import NDArray
 
 from gateway.serving.engines.description import Choice, Finish, Link, Trees
@@ -105,7 +105,7 @@ def _sklearn_trees(estimators: Sequence[Any], finish: Finish) -> Grown:
         allows_missing=allows_missing,
         allows_infinite=False,
     )
-    return _lay_out(grove, trees, start, finish)
+    return lay_out(grove, trees, start, finish)
 
 
 def _boosted(ensemble: Any, finish: Finish) -> Grown:
@@ -129,7 +129,7 @@ def _boosted(ensemble: Any, finish: Finish) -> Grown:
         allows_missing=False,
         allows_infinite=False,
     )
-    return _lay_out(grove, trees, _constant_start(ensemble, groups), finish)
+    return lay_out(grove, trees, _constant_start(ensemble, groups), finish)
 
 
 def _constant_start(ensemble: Any, groups: int) -> NDArray[np.float64]:
@@ -153,7 +153,7 @@ def _binned(ensemble: Any, finish: Finish) -> Grown:
     if any(one["is_categorical"].any() for one in nodes):
         raise NotThese("Histogram boosting with categories has no engine.")
     groups = ensemble.n_trees_per_iteration_
-    roots = _starts([len(one) for one in nodes])
+    roots = starts_of([len(one) for one in nodes])
     joined = np.concatenate(nodes)
     offsets = np.repeat(roots, [len(one) for one in nodes])
     is_leaf = joined["is_leaf"].astype(bool)
@@ -176,7 +176,7 @@ def _binned(ensemble: Any, finish: Finish) -> Grown:
         allows_missing=True,
         allows_infinite=True,
     )
-    return _lay_out(grove, trees, start, finish)
+    return lay_out(grove, trees, start, finish)
 
 
 def _grove(trees: Sequence[Any]) -> Grove:
@@ -184,7 +184,7 @@ def _grove(trees: Sequence[Any]) -> Grove:
     sizes = [tree.node_count for tree in trees]
     if sum(sizes) > _MAX_NODES:
         raise NotThese("The trees have too many nodes for an engine.")
-    roots = _starts(sizes)
+    roots = starts_of(sizes)
     offsets = np.repeat(roots, sizes)
     left = np.concatenate([tree.children_left for tree in trees])
     right = np.concatenate([tree.children_right for tree in trees])
@@ -200,11 +200,12 @@ def _grove(trees: Sequence[Any]) -> Grove:
     )
 
 
-def _starts(sizes: Sequence[int]) -> NDArray[np.int64]:
+def starts_of(sizes: Sequence[int]) -> NDArray[np.int64]:
+    """Return where each of several rows begins that are put into one."""
     return np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
 
 
-def _lay_out(grove: Grove, trees: Trees, start: NDArray[np.float64], finish: Finish) -> Grown:
+def lay_out(grove: Grove, trees: Trees, start: NDArray[Any], finish: Finish) -> Grown:
     """Number nodes anew, level by level, so that children stand side by side after parents."""
     inner = grove.left != np.arange(len(grove.left))
     if (grove.columns[inner] >> COLUMN_BITS).any():
@@ -220,19 +221,11 @@ def _lay_out(grove: Grove, trees: Trees, start: NDArray[np.float64], finish: Fin
         "nodes": packed.astype(np.int64),
         "thresholds": thresholds,
         "left": goes_left,
-        "values": np.ascontiguousarray(grove.values[order]),
+        "values": np.ascontiguousarray(grove.values[order], start.dtype),
         "start": start,
     }
     table = build_table(arrays, trees.count)
-    described = Trees(
-        depth=depth,
-        count=trees.count,
-        groups=trees.groups,
-        is_narrow=trees.is_narrow,
-        allows_missing=trees.allows_missing,
-        allows_infinite=trees.allows_infinite,
-        table_from_rows=1 if table else 0,
-    )
+    described = structs.replace(trees, depth=depth, table_from_rows=1 if table else 0)
     return described, arrays | (table or {}), finish
 
 

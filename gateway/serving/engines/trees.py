@@ -37,8 +37,8 @@ class Forest:
     def __init__(
         self,
         trees: Trees,
-        values: NDArray[np.float64],
-        start: NDArray[np.float64],
+        values: NDArray[Any],
+        start: NDArray[Any],
         walk: walks.Walk,
         table: tuple[tables.Table, NDArray[np.float64]] | None,
     ) -> None:
@@ -48,7 +48,7 @@ class Forest:
         self._table = None if table is None else (table[0], _joined(table[1]))
         self._rows_at_once = max(1, _STEPS_AT_ONCE // trees.count)
 
-    def __call__(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+    def __call__(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Return scores of shape (rows, scores).
 
         Raises:
@@ -70,10 +70,10 @@ class Forest:
         if self._trees.allows_infinite or all_numbers(cells):
             return cells
         if not self._trees.allows_missing or np.isinf(cells).any():
-            raise Refused
+            raise Refused(self._trees.refuses_with)
         return cells
 
-    def _score(self, cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _score(self, cells: NDArray[np.float64]) -> NDArray[Any]:
         find, values = self._choose(len(cells))
         leaves = find(cells)
         if values.ndim == 1:
@@ -82,7 +82,8 @@ class Forest:
                 return scores.view(np.float64).reshape(len(cells), _PAIR)
             return scores.reshape(self._trees.groups, len(cells)).T
         terms = values.take(leaves, axis=0, mode="clip")
-        return np.add(self._start, np.add.reduce(terms, axis=0))
+        totals: NDArray[Any] = np.add(self._start, np.add.reduce(terms, axis=0))
+        return totals
 
     def _choose(self, count: int) -> tuple[_FindLeaves, NDArray[Any]]:
         if self._table is not None and count >= self._trees.table_from_rows:
@@ -138,19 +139,20 @@ def _make_table(
 
 
 def _check_values(trees: Trees, values: NDArray[Any], start: NDArray[Any], nodes: int) -> None:
-    if values.dtype != np.float64 or start.dtype != np.float64:
+    wanted = np.dtype(np.float32 if trees.is_single else np.float64)
+    if values.dtype != wanted or start.dtype != wanted:
         raise BadEngine("The values have another type.")
     if values.ndim != 2 or values.shape[0] != nodes or not values.shape[1]:  # noqa: PLR2004
         raise BadEngine("The values are not one row for each node.")
     if trees.groups < 1 or trees.count % trees.groups:
         raise BadEngine("The trees do not divide into groups.")
-    if trees.groups > 1 and values.shape[1] > 1:
+    if (trees.groups > 1 or trees.is_single) and values.shape[1] > 1:
         raise BadEngine("Groups of trees have one value a leaf.")
     if start.shape != (trees.groups * values.shape[1],):
         raise BadEngine("The sums do not start with one value for each score.")
 
 
-def _joined(values: NDArray[np.float64]) -> NDArray[Any]:
+def _joined(values: NDArray[Any]) -> NDArray[Any]:
     """Make one value of one or two, so that a leaf is fetched and added at one go."""
     match values.shape[1]:
         case 1:

@@ -13,12 +13,13 @@ import msgspec
 import numpy as np
 import pytest
 
+import stagedoor
 from gateway.serving.cache import Cache
 from gateway.serving.engine_servable import EngineServable
 from gateway.serving.engines.store import EngineStore
 from gateway.serving.launch import RunnerLimits
 from gateway.serving.lazy_runner import LazyRunner
-from gateway.serving.loader import Form, Loaded, Loader
+from gateway.serving.loader import Loaded, Loader
 from gateway.serving.progress import Progress
 from gateway.serving.runner import Runner
 from gateway.serving.states import State
@@ -26,10 +27,13 @@ from registry.route import VersionRecord
 from registry.tensors import Batch
 from tests.gateway.serving import specimens as sp
 from tests.gateway.serving.engines import fitted
+from tests.gateway.serving.engines.boosted import BOOSTED
 from tests.gateway.serving.engines.fitted import FITS
+from tests.registry.flavors import graphs
 from tracking.errors import InvalidRequest, ModelFailed, ModelNotReady
 
 LIMITS = RunnerLimits(load_timeout_s=60.0, predict_timeout_s=20.0, warm_calls=1)
+WAYS = ("walk", "table of bits")
 ROWS = Batch((), (fitted.PAIR[:3],), is_matrix=True)
 
 
@@ -120,7 +124,13 @@ def test_a_version_is_converted_once_and_its_process_is_ended(tmp_path: Path) ->
 
     assert answers == [model.predict(fitted.PAIR[:3]).tolist()] * 3
     assert states == [State.FETCHING, State.VERIFYING, State.LOADING]
-    assert loader.form(record.key.digest) == Form("RandomForestClassifier", "")
+    form = loader.form(record.key.digest)
+    assert form is not None
+    assert (form.engine, form.why_not) == ("RandomForestClassifier", "")
+    assert form.methods == ("predict", "predict_proba")
+    assert form.way in WAYS or form.way.startswith("walk; table of bits from ")
+    assert loader.engine_name(record.key.digest) == "trees"
+    assert loader.engine_name("another") is None
     assert len(list((tmp_path / "engines").glob("*/verdict.json"))) == 1
 
 
@@ -176,6 +186,41 @@ def test_an_idle_runner_beside_an_engine_is_ended(tmp_path: Path) -> None:
         lazy.close()
 
     tell(story)
+
+
+def quadrupled(rows: Any) -> Any:
+    return rows[:, 0] * 4
+
+
+def test_models_of_other_flavors_answer_in_their_forms(tmp_path: Path) -> None:
+    """Boosting and a graph in the worker, a function in its process."""
+    store = tmp_path / "store"
+    boosted = BOOSTED["xgb, three"]()
+    wide = fitted.PAIR[:2]
+    stagedoor.xgboost.save_model(boosted, store / "v1", input_example=wide)
+    stagedoor.onnx.save_model(graphs.affine(), store / "v2", input_example=wide[:, :3])
+    stagedoor.pyfunc.save_model(store / "v3", python_model=quadrupled, input_example=wide)
+    loader = Host(tmp_path).loader()
+    narrow = Batch((), (fitted.PAIR[:3, :3],), is_matrix=True)
+
+    async def story() -> list[Any]:
+        told = []
+        for number, batch in ((1, ROWS), (2, narrow), (3, ROWS)):
+            record = sp.record("iris", number, store / f"v{number}")
+            servable = await loaded(loader, record)
+            answers = await asyncio.gather(*(ask(servable, batch) for _ in range(3)))
+            assert answers[1:] == answers[:-1]
+            told.append((loader.engine_name(record.key.digest), answers[0]))
+            await asyncio.to_thread(servable.close)
+        return told
+
+    told = tell(story)
+
+    scores = fitted.PAIR[:3, :3].astype(np.float32) @ graphs.COEF
+    assert [name for name, _ in told] == ["trees", "graph", "runner"]
+    assert told[0][1] == boosted.predict(fitted.PAIR[:3]).tolist()
+    np.testing.assert_allclose(told[1][1], scores, rtol=1e-6)
+    assert told[2][1] == (fitted.PAIR[:3, 0] * 4).tolist()
 
 
 HOSTILE = {

@@ -1,5 +1,6 @@
 """Small fitted estimators of every kind that has an engine, and ways to ask them."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,11 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it has none
 
+from gateway.serving.engines.engine import Engine
+from gateway.serving.engines.folder import read_engine
+from registry.flavors.lightgbm import LIGHTGBM
 from registry.flavors.sklearn import SKLEARN
+from registry.flavors.xgboost import XGBOOST
 from registry.loading import LoadedModel
 from registry.model_folder import ModelConfig
 from registry.tensors import Batch
@@ -52,12 +57,16 @@ GAPPY = np.where(np.random.default_rng(0).random(ROWS.shape) < 0.1, np.nan, ROWS
 NAMES = np.array(["ant", "bee", "cat"])
 
 
+FLAVORS = defaultdict(lambda: SKLEARN, {"lightgbm": LIGHTGBM, "xgboost": XGBOOST})
+
+
 class Saved(LoadedModel):
     """An estimator as a runner holds it, without the folder."""
 
     def __init__(self, native: Any, example: Any = None, method: str = "predict") -> None:
         config = ModelConfig(flavors={"python_function": {"predict_fn": method}})
-        super().__init__(Path("/nowhere"), config, flavor=SKLEARN, native=native)
+        flavor = FLAVORS[type(native).__module__.partition(".")[0]]
+        super().__init__(Path("/nowhere"), config, flavor=flavor, native=native)
         self._example = example
 
     def input_example(self) -> Batch | None:
@@ -65,6 +74,14 @@ class Saved(LoadedModel):
             return None
         names = tuple(map(str, getattr(self.native, "feature_names_in_", ())))
         return Batch(names, (self._example,), is_matrix=True)
+
+
+def opened(folder: Path) -> Engine:
+    """Read an engine of arrays."""
+    engine = read_engine(folder)
+    if not isinstance(engine, Engine):
+        raise TypeError(folder)
+    return engine
 
 
 def frame(rows: Any) -> Any:

@@ -11,11 +11,12 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from gateway.serving.engines.engine import Engine
-from gateway.serving.engines.folder import read_engine
 from gateway.serving.engines.proof import make_engine
+from registry.loading import LoadedModel
 from registry.tensors import PREDICT_METHOD, Batch, Prediction
 from tests.gateway.serving.engines import fitted
-from tests.gateway.serving.engines.fitted import FITS, Saved
+from tests.gateway.serving.engines.boosted import BOOSTED
+from tests.gateway.serving.engines.fitted import FITS, Saved, opened
 from tracking.errors import ModelFailed
 
 ODD = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1e300, 3.5e38, 1e-310)
@@ -25,10 +26,10 @@ def engine_of(model: Saved, folder: Path) -> Engine:
     folder.mkdir(exist_ok=True)
     why = make_engine(model, folder)
     assert why == ""
-    return read_engine(folder)
+    return opened(folder)
 
 
-def outcome(model: Saved | Engine, batch: Batch, method: str) -> Any:
+def outcome(model: LoadedModel | Engine, batch: Batch, method: str) -> Any:
     """Return what is answered, or what is said instead."""
     try:
         if isinstance(model, Engine):
@@ -41,7 +42,7 @@ def outcome(model: Saved | Engine, batch: Batch, method: str) -> Any:
     return answer.names, answer.arrays[0].dtype, answer.arrays[0]
 
 
-def assert_alike(model: Saved, engine: Engine, batch: Batch) -> None:
+def assert_alike(model: LoadedModel, engine: Engine, batch: Batch) -> None:
     for method in engine.description.methods:
         expected, found = outcome(model, batch, method), outcome(engine, batch, method)
         if isinstance(expected, str) or isinstance(found, str):
@@ -54,9 +55,9 @@ def assert_alike(model: Saved, engine: Engine, batch: Batch) -> None:
             assert found[2].tolist() == expected[2].tolist()
 
 
-@pytest.mark.parametrize("kind", FITS)
+@pytest.mark.parametrize("kind", FITS | BOOSTED)
 def test_an_engine_answers_as_its_model(kind: str, tmp_path: Path) -> None:
-    model = Saved(FITS[kind](), fitted.ROWS[:5])
+    model = Saved((FITS | BOOSTED)[kind](), fitted.ROWS[:5])
     engine = engine_of(model, tmp_path / "engine")
     chance = np.random.default_rng(7)
     rows = chance.normal(size=(300, fitted.WIDTH)) * 10.0 ** chance.integers(-3, 4, (300, 1))

@@ -11,10 +11,9 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
-from gateway.serving.engines.folder import read_engine
 from gateway.serving.engines.proof import make_engine
 from tests.gateway.serving.engines import fitted
-from tests.gateway.serving.engines.fitted import FITS, Saved
+from tests.gateway.serving.engines.fitted import FITS, Saved, opened
 
 
 class Twisted(Saved):
@@ -68,7 +67,7 @@ def test_a_method_that_differs_is_left_to_the_model(tmp_path: Path) -> None:
     why = make_engine(Twisted("logistic", nudge, method="predict_proba"), tmp_path)
 
     assert why == ""
-    assert read_engine(tmp_path).description.methods == ("predict", "decision_function")
+    assert opened(tmp_path).description.methods == ("predict", "decision_function")
 
 
 class Own(LogisticRegression):  # type: ignore[misc] # the library has no types

@@ -1,0 +1,40 @@
+"""What the metrics learn of engines: which one answers each version that is ready here.
+
+The manager's ``on_change`` calls it, in whichever thread changed something.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+
+from gateway.metrics import observe_engine
+from gateway.serving.inventory import Seen
+from gateway.serving.states import READY_STATES
+from registry.route import VersionKey
+
+
+class EngineMetrics:
+    """Shows one engine for each version that is ready. Safe from any thread.
+
+    Args:
+        name_of: Returns the name of what answers a version with this digest; none if unknown.
+    """
+
+    def __init__(self, name_of: Callable[[str], str | None]) -> None:
+        self._name_of = name_of
+        self._lock = threading.Lock()
+        self._shown: dict[VersionKey, str] = {}
+
+    def follow(self, view: Mapping[VersionKey, Seen]) -> None:
+        """Show what has become ready, and hide what no longer is."""
+        with self._lock:
+            ready = {key for key, seen in view.items() if seen.state in READY_STATES}
+            for key in self._shown.keys() - ready:
+                self._show(key, self._shown.pop(key), is_there=False)
+            for key in ready - self._shown.keys():
+                name = self._name_of(key.digest)
+                if name is not None:
+                    self._shown[key] = name
+                    self._show(key, name, is_there=True)
+
+    def _show(self, key: VersionKey, name: str, *, is_there: bool) -> None:
+        observe_engine(key.model, str(key.version), name, is_there=is_there)

@@ -1,0 +1,48 @@
+"""LightGBM models: log, save, load."""
+
+from pathlib import Path
+from typing import Any, Unpack
+
+from registry.flavors.lightgbm import LIGHTGBM
+from stagedoor import models
+from stagedoor.models import ModelInfo, SaveOptions
+
+
+def log_model(
+    lgb_model: Any,
+    name: str | None = None,
+    *,
+    artifact_path: str | None = None,
+    registered_model_name: str | None = None,
+    **options: Unpack[SaveOptions],
+) -> ModelInfo:
+    """Write a model into the active run, and register it when a name is given.
+
+    Args:
+        lgb_model: A Booster, or a fitted estimator of the library.
+        name: Its folder beneath the run's artifacts.
+        artifact_path: The same by its older name.
+        registered_model_name: The model to add a version to.
+        **options: As of ``stagedoor.sklearn.log_model``.
+
+    Raises:
+        InvalidRequest: It has no name, or is no model of LightGBM.
+    """
+    folder = models.folder_of(name, artifact_path)
+    return models.log_model(
+        lgb_model, folder, LIGHTGBM, options, registered_model_name=registered_model_name
+    )
+
+
+def save_model(lgb_model: Any, path: str | Path, **options: Unpack[SaveOptions]) -> None:
+    """Write a model into a new folder of this machine; options as in ``log_model``."""
+    models.save_model(lgb_model, path, LIGHTGBM, options)
+
+
+def load_model(model_uri: str) -> Any:
+    """Load a model by any of its URIs, running code of whoever saved it.
+
+    Raises:
+        InvalidRequest: It was saved by another flavor.
+    """
+    return models.load_native(model_uri, LIGHTGBM)

@@ -1,0 +1,47 @@
+import pytest
+
+from gateway.serving.engines.description import (
+    Choice,
+    Description,
+    Finish,
+    GraphDescription,
+    Linear,
+    Link,
+    Step,
+    Trees,
+)
+from gateway.serving.engines.naming import short_name, way
+
+FINISH = Finish(Link.IDENTITY, Choice.NO_CLASS)
+
+
+def arrays(*steps: Step) -> Description:
+    return Description("x", 1, None, steps, FINISH, ("predict",), "predict")
+
+
+def trees(table_from_rows: int) -> Trees:
+    return Trees(
+        depth=1,
+        count=1,
+        groups=1,
+        is_narrow=False,
+        allows_missing=True,
+        allows_infinite=True,
+        table_from_rows=table_from_rows,
+    )
+
+
+@pytest.mark.parametrize(
+    ("description", "name", "said"),
+    [
+        (arrays(Linear()), "linear", "exact arithmetic"),
+        (arrays(trees(0)), "trees", "walk"),
+        (arrays(trees(1)), "trees", "table of bits"),
+        (arrays(trees(16)), "trees", "walk; table of bits from 16 rows on"),
+        (GraphDescription("ONNX graph", 3), "graph", "ONNX Runtime"),
+    ],
+)
+def test_each_way_has_a_name(
+    description: Description | GraphDescription, name: str, said: str
+) -> None:
+    assert (short_name(description), way(description)) == (name, said)
