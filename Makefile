@@ -1,5 +1,5 @@
 # Everything sets up what it needs: git, make and Python 3.11+ are enough.
-# make demo | test | chaos | serve | loadtest | overload | bench | bench-tracking
+# make demo | test | chaos | serve | loadtest | overload | many-models | bench | bench-tracking
 #      bench-tracking-large | interop | interop-scoring | setup | interop-env | peers-env | lock
 #      format | clean
 
@@ -20,7 +20,7 @@ COMPILE := $(BOOT)/bin/uv pip compile --universal --python-version 3.11 --genera
 	--no-emit-index-url --no-header --quiet
 
 .PHONY: setup interop-env peers-env interop interop-scoring demo test chaos check serve loadtest \
-	overload bench bench-tracking bench-tracking-large lock format clean
+	overload many-models bench bench-tracking bench-tracking-large lock format clean
 
 setup: $(READY)
 
@@ -112,6 +112,10 @@ bench-tracking: setup interop-env
 # The same, of ours alone, with ten million points.
 bench-tracking-large: setup
 	$(BIN)/python -m loadtests.tracking_large $(ARGS)
+
+# A thousand models in Production, a hundred of them hot; ARGS="--models 100 --preload all".
+many-models: setup
+	$(BIN)/python -m loadtests.many_models $(ARGS)
 
 lock: $(BOOT)/bin/uv
 	$(COMPILE) --extra server --extra sklearn --extra postgres pyproject.toml -o requirements/server.txt

@@ -22,6 +22,7 @@ from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from gateway.memory_metrics import MEMORY_METRICS
 from gateway.queue_metrics import QUEUE_METRICS
 from gateway.series import LATENCY_BUCKETS, NAMES, OTHER, REGISTRY, Bound
 from gateway.settings import metrics_folder
@@ -135,6 +136,7 @@ WEBHOOK_QUEUE = Gauge(
     registry=REGISTRY,
 )
 
+
 ALL: tuple[Counter | Gauge | Histogram, ...] = (
     REQUESTS,
     REQUEST_DURATION,
@@ -153,8 +155,9 @@ ALL: tuple[Counter | Gauge | Histogram, ...] = (
     WEBHOOK_QUEUE,
     *FAMILIES,
     *QUEUE_METRICS,
+    *MEMORY_METRICS,
 )
-for _metric in QUEUE_METRICS:
+for _metric in (*QUEUE_METRICS, *MEMORY_METRICS):
     REGISTRY.register(_metric)
 
 

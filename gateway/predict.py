@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable
 
-import msgspec
+from msgspec.structs import replace
 
 from gateway.asgi import Headers, Receive, Scope, Send, again, read_body, send_answer, send_at_once
 from gateway.auth.policy import LOCAL, Permission
@@ -48,7 +48,7 @@ class Predict:
     Args:
         table: Returns the snapshot of routes; one read of it decides a request.
         holdings: What this worker holds.
-        demand: Asks for a version that is in no route; ends when it is ready.
+        demand: Asks for a version that is not loaded; ends when it is ready.
         unready: Says why this worker should get no traffic; empty when it should.
         place: Where it answers.
         shelf: Answers the calls of the repository extension; without it there are none.
@@ -131,7 +131,7 @@ class Predict:
         """Answer one request's rows; ``None`` where the body asks for the usual way."""
         asked, body, deadline_s = request
         key, head = way.assignment.key, asked.body_head
-        if head.head_length is not None:
+        if head.head_length is not None or not self._holdings.is_ready(key):
             return None
         with self._holdings.lease(key) as servable:
             if getattr(servable, "can_talk", False):
@@ -282,7 +282,7 @@ class Predict:
         stable = self._stable(asked, reason)
         observe_fallback(assignment.model, reason)
         answer = await self._infer(stable, asked, body, deadline_s)
-        return msgspec.structs.replace(answer, fallback=reason)
+        return replace(answer, fallback=reason)
 
     async def ask(self, asked: Asked, body: bytes) -> bytes:
         """Answer a call that carries no rows.
@@ -295,22 +295,30 @@ class Predict:
             return self._questions.about_server(action, body)
         if action is Action.OPENAPI:
             return await self._questions.describe(asked.call, self._steady(asked))
-        if action is not Action.LOAD:
-            return self._questions.about_model(action, self._steady(asked), body)
-        self._questions.check_load(body)
-        return self._questions.about_model(action, await self._assign(asked, math.inf), body)
+        if action is Action.LOAD:
+            self._questions.check_load(body)
+            return self._questions.about_model(action, await self._assign(asked, math.inf), body)
+        assignment = self._steady(asked)
+        if action is Action.METADATA:
+            await self._fetch(assignment, math.inf)
+        return self._questions.about_model(action, assignment, body)
 
     async def _assign(self, asked: Asked, deadline_s: float) -> Assignment:
-        """Route a request; wait for a version that is in no route and was asked for by name."""
+        """Route a request; wait for a version that workers hold only when they are asked for it."""
         assignment = self._route(asked)
-        if self._holdings.is_ready(assignment.key) or type(asked.call.ref) is Live:
-            return assignment
-        entry = self._table().models[assignment.model]
-        if assignment.key.version in entry.route.versions():
-            return assignment
-        record = entry.records[assignment.key.version]
-        await self._load(record, deadline_s)
+        if not self._holdings.is_ready(assignment.key):
+            await self._fetch(assignment, deadline_s)
         return assignment
+
+    async def _fetch(self, assignment: Assignment, deadline_s: float) -> None:
+        number = assignment.key.version
+        # The table may be another one by now: then the lease says that the version is not there.
+        entry = self._table().models.get(assignment.model)
+        if entry is None or entry.is_held(number) or number not in entry.records:
+            return
+        await self._load(entry.records[number], deadline_s)
+        if not self._holdings.is_ready(assignment.key):
+            await self._load(entry.records[number], deadline_s)  # it had to go before it was lent
 
     async def _load(self, record: VersionRecord, deadline_s: float) -> None:
         if not record.key.digest:
@@ -366,10 +374,8 @@ class Predict:
     def _stable(self, asked: Asked, reason: Reason) -> Assignment:
         entry = self._table().models[asked.call.model or ""]
         ref = ByNumber(entry.route.production or 0)
-        pinned = self._route(
-            msgspec.structs.replace(asked, call=msgspec.structs.replace(asked.call, ref=ref))
-        )
-        return msgspec.structs.replace(pinned, variant=STABLE, reason=reason)
+        pinned = self._route(replace(asked, call=replace(asked.call, ref=ref)))
+        return replace(pinned, variant=STABLE, reason=reason)
 
     async def _infer(
         self, assignment: Assignment, asked: Asked, body: bytes, deadline_s: float
@@ -380,7 +386,7 @@ class Predict:
             with During("decode"):
                 request = decode(protocol, body, asked.body_head, servable.signature)
             if request.routing_key and not asked.key and type(asked.call.ref) is Live:
-                keyed = msgspec.structs.replace(asked, key=request.routing_key.encode())
+                keyed = replace(asked, key=request.routing_key.encode())
                 return await self.answer(keyed, body, deadline_s)
             observe_assignment(assignment.model, assignment.variant, assignment.reason)
             deadline_s = sooner(deadline_s, request.timeout_us, began_s)

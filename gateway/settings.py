@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from gateway import overload_settings, tracing_settings, webhook_settings
+from gateway.holding_settings import HoldingSettings
 from gateway.overload_settings import HealthSettings, OverloadSettings
 from gateway.tracing_settings import TracingSettings
 from gateway.webhook_settings import HIDDEN, WebhookSettings, is_secret
@@ -95,7 +96,7 @@ class StorageSettings(Struct, frozen=True, kw_only=True):
     ] = None
 
 
-class ServingSettings(Struct, frozen=True, kw_only=True):
+class ServingSettings(HoldingSettings, frozen=True, kw_only=True):
     """How versions are loaded and called."""
 
     max_batch_rows: Annotated[

@@ -139,6 +139,5 @@ class RouteLedger:
     def _refresh(self, connection: Connection) -> None:
         at = now_ms()
         switches.extend_deadlines(connection, deadline_at=at + self._timeout_ms)
-        for model in routes.read_states(connection, None):
-            cause = Cause("stagedoor", "start", at)
-            switches.follow(connection, model, cause, timeout_ms=self._timeout_ms)
+        cause = Cause("stagedoor", "start", at)
+        switches.follow_all(connection, cause, timeout_ms=self._timeout_ms)

@@ -40,6 +40,11 @@ class Route(Struct, frozen=True, omit_defaults=True):
         named = {self.production, self.staging, *self.aliases.values()}
         return frozenset(version for version in named if version is not None)
 
+    def essential(self) -> frozenset[int]:
+        """Return the versions that callers reach without naming one: these are never evicted."""
+        named = {self.production, None if self.split is None else self.staging}
+        return frozenset(version for version in named if version is not None)
+
 
 class VersionKey(Struct, frozen=True, order=True):
     """Which artifact: a model's version and the digest of its files."""

@@ -4,7 +4,8 @@ Every function works within the caller's transaction. Whoever changes anything o
 locks its row first, with ``lock_route``.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -131,18 +132,35 @@ def save_committed(connection: Connection, row: RouteRow, *, now_ms: int) -> Non
 
 def read_facts(connection: Connection, model: str) -> Facts:
     """Return the stages, aliases and refusals of a model's versions."""
-    versions = connection.execute(
-        select(
-            model_version.c.version,
-            model_version.c.stage,
-            model_version.c.digest,
-            model_version.c.seal_problem,
-            model_version.c.refused_why,
-        ).where(model_version.c.model == model)
-    ).all()
-    aliases = connection.execute(
-        select(model_alias.c.alias, model_alias.c.version).where(model_alias.c.model == model)
-    ).all()
+    versions = connection.execute(_FACTS.where(model_version.c.model == model)).all()
+    aliases = connection.execute(_ALIASES.where(model_alias.c.model == model)).all()
+    return _facts(versions, aliases)
+
+
+def read_all(connection: Connection) -> list[tuple[RouteRow, Facts]]:
+    """Return every model's route, and what the registry says of its versions."""
+    versions: dict[str, list[Any]] = defaultdict(list)
+    for row in connection.execute(_FACTS):
+        versions[row.model].append(row)
+    aliases: dict[str, list[Any]] = defaultdict(list)
+    for alias in connection.execute(_ALIASES):
+        aliases[alias.model].append(alias)
+    rows = [_route_row(row) for row in connection.execute(select(route))]
+    return [(row, _facts(versions[row.model], aliases[row.model])) for row in rows]
+
+
+_FACTS = select(
+    model_version.c.model,
+    model_version.c.version,
+    model_version.c.stage,
+    model_version.c.digest,
+    model_version.c.seal_problem,
+    model_version.c.refused_why,
+)
+_ALIASES = select(model_alias.c.model, model_alias.c.alias, model_alias.c.version)
+
+
+def _facts(versions: Sequence[Any], aliases: Sequence[Any]) -> Facts:
     return Facts(
         stages={row.version: row.stage for row in versions},
         aliases={row.alias: row.version for row in aliases},

@@ -21,9 +21,12 @@ from registry.outbox import announce
 from registry.planning import Move, must_prove, next_route, plan_moves, split_after
 from registry.route import Route
 from registry.routes import (
+    Facts,
+    RouteRow,
     decode_route,
     encode_route,
     lock_route,
+    read_all,
     read_desired,
     read_facts,
     save_committed,
@@ -162,6 +165,18 @@ def follow(connection: Connection, model: str, cause: Cause, *, timeout_ms: int)
     return open_switch(connection, order, cause, timeout_ms=timeout_ms)
 
 
+def follow_all(connection: Connection, cause: Cause, *, timeout_ms: int) -> None:
+    """Bring every route after what the registry says now, one by one where that changes it."""
+    opened = set(
+        connection.execute(
+            select(switch.c.model).where(switch.c.state == SwitchState.PREPARING)
+        ).scalars()
+    )
+    behind = [row.model for row, facts in read_all(connection) if _is_behind(row, facts)]
+    for model in sorted(opened.union(behind)):
+        follow(connection, model, cause, timeout_ms=timeout_ms)
+
+
 def report(
     connection: Connection, said: Report, is_live: IsLive, *, now_ms: int, timeout_ms: int
 ) -> None:
@@ -296,6 +311,15 @@ def history(connection: Connection, model: str, *, limit: int) -> list[Switch]:
     """Return the newest switches of a model, newest first."""
     newest = select(switch).where(switch.c.model == model).order_by(switch.c.seq.desc())
     return [_switch(row) for row in connection.execute(newest.limit(limit))]
+
+
+def _is_behind(row: RouteRow, facts: Facts) -> bool:
+    """Whether a route without an open switch is another one than it should be."""
+    desired = read_desired(facts, row)
+    following = next_route(
+        row.committed, desired, refused=facts.refused.keys(), existing=facts.stages.keys()
+    )
+    return desired != row.desired or following != row.committed
 
 
 def _missing(connection: Connection, opened: Switch, is_live: IsLive) -> frozenset[str]:

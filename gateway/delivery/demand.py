@@ -1,78 +1,75 @@
-"""Versions that were called by number and are not in any route: loaded when asked for, a few kept.
+"""Who waits for a version that is not loaded: one load for all, and to each his own patience.
 
-``predict`` asks on the event loop; the reconciler's thread reads what is wanted and answers.
+``predict`` asks on the event loop; whoever sees that the manager has changed calls ``settle``.
 """
 
 import asyncio
 import threading
-from collections import OrderedDict
-from collections.abc import Callable
+from typing import Protocol
 
 from registry.route import VersionKey, VersionRecord
 from tracking.errors import ModelNotReady
 
-KEPT = 4
-"""How many such versions stay loaded; the one not asked for longest goes first."""
+
+class Loads(Protocol):
+    """What loads versions that are asked for; ``serving.Manager`` is one."""
+
+    def ask(self, record: VersionRecord) -> None:
+        """Load a version, unless it is here."""
+
+    def give_up(self, key: VersionKey, *, only_failed: bool = False) -> None:
+        """Unload a version that was asked for, or forget its failure, unless a route names it."""
+
+    def is_ready(self, key: VersionKey) -> bool:
+        """Whether a version can answer here and now."""
+
+    def why(self, key: VersionKey) -> str | None:
+        """Return why a version cannot."""
 
 
 class Demand:
     """Who waits for which version. Safe from any thread.
 
     Args:
-        wake: Called when something new is wanted.
+        loads: What loads them.
     """
 
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
+    def __init__(self, loads: Loads) -> None:
+        self._loads = loads
         self._lock = threading.Lock()
-        self._wanted: OrderedDict[VersionKey, VersionRecord] = OrderedDict()
         self._waiting: dict[VersionKey, list[asyncio.Future[None]]] = {}
-        self._dropped: set[VersionKey] = set()
 
     def ask(self, record: VersionRecord) -> asyncio.Future[None]:
         """Want a version loaded; the future ends when it is ready, or raises ``ModelNotReady``."""
         future = asyncio.get_running_loop().create_future()
+        self._loads.ask(record)
         with self._lock:
-            self._wanted[record.key] = record
-            self._wanted.move_to_end(record.key)
-            while len(self._wanted) > KEPT:
-                dropped, _ = self._wanted.popitem(last=False)
-                self._release(dropped, "too many other versions were asked for at once")
             self._waiting.setdefault(record.key, []).append(future)
-        self._wake()
+        self.settle()  # it may have arrived, or failed, before anybody was known to wait
         return future
-
-    def wanted(self) -> dict[VersionKey, VersionRecord]:
-        """Return what should be loaded besides the routes."""
-        with self._lock:
-            return dict(self._wanted)
 
     def drop(self, key: VersionKey) -> None:
         """Want a version no more; who waits for it is told."""
+        self._loads.give_up(key)
         with self._lock:
-            self._wanted.pop(key, None)
-            self._dropped.add(key)
             self._release(key, "it was unloaded")
-        self._wake()
 
-    def take_dropped(self) -> set[VersionKey]:
-        """Return what was dropped since the last call."""
-        with self._lock:
-            dropped, self._dropped = self._dropped - self._wanted.keys(), set()
-        return dropped
-
-    def settle(
-        self, is_ready: Callable[[VersionKey], bool], why: Callable[[VersionKey], str | None]
-    ) -> None:
+    def settle(self) -> None:
         """Answer whoever waits for a version that is ready now, or has failed."""
+        if not self._waiting:
+            return
+        failed = []
         with self._lock:
             for key in list(self._waiting):
-                problem = why(key)
-                if is_ready(key):
+                problem = self._loads.why(key)
+                if self._loads.is_ready(key):
                     self._release(key, None)
                 elif problem is not None:
                     self._release(key, problem)
-                    self._wanted.pop(key, None)
+                    failed.append(key)
+        for key in failed:
+            # Only if nobody has asked anew meanwhile, and begun another load.
+            self._loads.give_up(key, only_failed=True)
 
     def _release(self, key: VersionKey, problem: str | None) -> None:
         for future in self._waiting.pop(key, ()):

@@ -1,22 +1,10 @@
-"""What a worker should hold, and what it can say of a switch. Pure."""
+"""What a worker can say of a switch and of its routes. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
 
 from registry.planning import must_prove
 from registry.route import TOTAL_BP, ModelState, Route, VersionKey, VersionRecord
 from registry.stages import Stage
-
-
-def aspired(states: Iterable[ModelState]) -> dict[VersionKey, VersionRecord]:
-    """Return every version that the committed routes and the open switches need."""
-    wanted: dict[VersionKey, VersionRecord] = {}
-    for state in states:
-        versions = state.committed.versions()
-        if state.switch is not None:
-            versions |= state.switch.route.versions()
-        for record in records_of(state, versions):
-            wanted[record.key] = record
-    return wanted
 
 
 def records_of(state: ModelState, versions: Iterable[int]) -> list[VersionRecord]:
@@ -30,15 +18,6 @@ def to_prove(state: ModelState) -> dict[int, VersionKey]:
     route = Route() if state.switch is None else state.switch.route
     proved = records_of(state, must_prove(state.committed, route))
     return {record.key.version: record.key for record in proved}
-
-
-def is_settled(states: Iterable[ModelState], is_decided: Callable[[VersionKey], bool]) -> bool:
-    """Return whether each version of the committed routes is ready here, or has failed for good."""
-    return all(
-        is_decided(record.key)
-        for state in states
-        for record in records_of(state, state.committed.versions())
-    )
 
 
 def weights(

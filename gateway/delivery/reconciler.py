@@ -10,17 +10,22 @@ import threading
 import time
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from gateway.delivery.demand import Demand
+from gateway.delivery.known_routes import KnownRoutes
+from gateway.delivery.preload import Preload
 from gateway.delivery.presence import read_liveness, row_of
-from gateway.delivery.progress import aspired, is_settled, newer_epochs, renamed, to_prove, weights
+from gateway.delivery.progress import newer_epochs, renamed, to_prove, weights
 from gateway.delivery.standing import Standing
 from gateway.metrics import observe_route
-from gateway.routing.table import ModelRoute, RouteTable
+from gateway.routing.table import RouteTable
+from gateway.serving.failure import name_version
 from gateway.serving.manager import Manager
 from gateway.serving.states import State
 from gateway.worker import WorkerIdentity
 from registry.ledger import RouteLedger
-from registry.route import ModelState, OpenSwitch, VersionKey, VersionRecord
+from registry.route import ModelState, OpenSwitch, VersionKey
 from registry.switches import Report
 from tracking.clock import now_ms
 from tracking.errors import StagedoorError, StorageFull, Unavailable
@@ -41,6 +46,18 @@ def _nothing() -> None:
     """Tell nobody."""
 
 
+class Following(Struct, frozen=True):
+    """How a worker follows the registry.
+
+    Args:
+        poll_interval_s: Seconds between two looks at the change log.
+        preload: Which models are loaded without being asked for.
+    """
+
+    poll_interval_s: float
+    preload: Preload = Preload()
+
+
 class Reconciler:
     """Follows the registry for one worker. Its public methods are safe from any thread.
 
@@ -50,7 +67,7 @@ class Reconciler:
         worker: Who this is.
         publish: Called with each new snapshot, in this thread.
         on_serving: Called whenever this worker is counted in, in this thread.
-        poll_interval_s: Seconds between two looks at the change log.
+        following: How it follows.
     """
 
     def __init__(
@@ -61,7 +78,7 @@ class Reconciler:
         publish: Callable[[RouteTable], None],
         *,
         on_serving: Callable[[], None] = _nothing,
-        poll_interval_s: float,
+        following: Following,
     ) -> None:
         self._ledger = ledger
         self._manager = manager
@@ -69,13 +86,12 @@ class Reconciler:
         self._run_dir = worker.run_dir
         self._publish_table = publish
         self._on_serving = on_serving
-        self._poll_interval_s = poll_interval_s
+        self._poll_interval_s = following.poll_interval_s
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
-        self._demand = Demand(self._woken.set)
-        self._table = RouteTable()
-        self._states: dict[str, ModelState] = {}
+        self._demand = Demand(manager)
+        self._known = KnownRoutes(following.preload)
         self._published: dict[str, int] = {}
         self._tried: set[int] = set()
         self._shown: dict[str, tuple[int, dict[str, tuple[float, float]]]] = {}
@@ -90,13 +106,23 @@ class Reconciler:
 
     @property
     def demand(self) -> Demand:
-        """Where versions outside routes are asked for."""
+        """Where versions are asked for that are not loaded."""
         return self._demand
 
     @property
     def is_serving(self) -> bool:
         """Whether this worker has loaded what is committed and is counted in."""
         return self._serves.is_set()
+
+    def why_unready(self) -> str:
+        """Say why this worker should get no traffic; empty when it should."""
+        if not self.is_serving:
+            return "loading what is committed"
+        for key in self._known.insisted:
+            if not self._manager.is_ready(key):
+                why = self._manager.why(key) or "it is being loaded."
+                return f"{name_version(key)} is preloaded and cannot answer: {why}"
+        return ""
 
     def start(self) -> None:
         """Begin to follow."""
@@ -137,18 +163,17 @@ class Reconciler:
     def _act(self) -> None:
         self._rests = False
         self._publish()
-        self._manager.aspire(self._wanted())
-        for key in self._demand.take_dropped():
-            self._manager.release(key)
-        self._demand.settle(self._manager.is_ready, self._manager.why)
+        wanted = self._known.take_aspired()
+        if wanted is not None:
+            self._manager.aspire(*wanted)
+        self._demand.settle()
         self._show()
-        for state in list(self._states.values()):
-            if state.switch is not None:
-                self._report(state, state.switch)
+        opened = self._known.opened()
+        for state, switch in opened:
+            self._report(state, switch)
         if not self.is_serving:
             self._try_to_serve()
-        is_open = any(state.switch is not None for state in self._states.values())
-        self._rests = self.is_serving and not is_open
+        self._rests = self.is_serving and not opened
 
     def _run(self) -> None:
         pause_s = self._poll_interval_s
@@ -179,7 +204,7 @@ class Reconciler:
         """Read what changed since the last tick; say whether anything did."""
         seq = self._ledger.last_seq()
         if self._cursor is None:
-            self._states = self._ledger.states()
+            self._known.replace(self._ledger.states())
         elif seq != self._cursor:
             changed = self._ledger.changed_since(self._cursor)
             self._take(changed.models, self._ledger.states(changed.models))
@@ -192,42 +217,36 @@ class Reconciler:
 
     def _take(self, changed: frozenset[str], found: dict[str, ModelState]) -> None:
         """Take what changed models are now; those without a state are gone."""
-        gone = [self._states.pop(m) for m in changed - found.keys() if m in self._states]
-        come = [state for model, state in found.items() if model not in self._states]
+        states = self._known.states
+        gone = [states[model] for model in changed - found.keys() if model in states]
+        come = [state for model, state in found.items() if model not in states]
         for old, record in renamed(gone, come).items():
             self._manager.rename(old, record)
-        self._states |= found
+        self._known.take(changed, found)
 
     def _refresh_table(self) -> None:
         """Hand out a new snapshot; whoever reads it sees all of it or none of it."""
-        self._table = RouteTable(
-            {
-                model: ModelRoute(
-                    model=model, epoch=state.epoch, route=state.committed, records=state.records
-                )
-                for model, state in self._states.items()
-            }
-        )
-        self._publish_table(self._table)
+        self._publish_table(self._known.table())
         self._show()
 
     def _show(self) -> None:
         """Tell the metrics what is published, and what of it can answer."""
-        for model, state in self._states.items():
+        for model in self._known.take_unshown():
+            state = self._known.states[model]
             shown = (state.epoch, weights(state, self._manager.is_ready))
             if self._shown.get(model) != shown:
                 self._shown[model] = shown
                 observe_route(model, *shown)
 
     def _publish(self) -> None:
-        newer = newer_epochs(self._states, self._published)
-        if not newer or not self.is_serving:
+        if not self.is_serving or not self._known.unpublished:
             return
-        self._ledger.report_active(self._row.id, newer)
+        told = {model: self._known.states[model] for model in self._known.unpublished}
+        newer = newer_epochs(told, self._published)
+        if newer:
+            self._ledger.report_active(self._row.id, newer)
         self._published |= newer
-
-    def _wanted(self) -> dict[VersionKey, VersionRecord]:
-        return {**self._demand.wanted(), **aspired(self._states.values())}
+        self._known.unpublished.clear()
 
     def _report(self, state: ModelState, switch: OpenSwitch) -> None:
         if switch.seq in self._reported:
@@ -249,11 +268,9 @@ class Reconciler:
         self._tried.add(switch.seq)
         for key in keys.values():
             self._whys.pop(key, None)
-        failed = [key for key in keys.values() if self._manager.state(key) is State.FAILED]
-        for key in failed:
-            self._manager.forget(key)
-        if failed:
-            self._manager.aspire(self._wanted())
+        for key in keys.values():
+            if self._manager.state(key) is State.FAILED:
+                self._manager.forget(key)
 
     def _failures(self, keys: dict[int, VersionKey], switch: OpenSwitch) -> dict[int, str]:
         """Return what failed for good, or has failed before and is about to run out of time."""
@@ -273,9 +290,9 @@ class Reconciler:
         return self._manager.is_ready(key) or self._manager.why(key) is not None
 
     def _try_to_serve(self) -> None:
-        if not is_settled(self._states.values(), self._is_decided):
+        if not all(map(self._is_decided, self._known.required)):
             return
-        epochs = {model: state.epoch for model, state in self._states.items()}
+        epochs = {model: state.epoch for model, state in self._known.states.items()}
         if self._ledger.start_serving(self._row.id, epochs, self._liveness()):
             self._published = epochs
             self._serves.set()
@@ -286,7 +303,7 @@ class Reconciler:
             return
         self._tended_at_s = time.monotonic()
         behind = self._ledger.behind(self._liveness())
-        self._standing.tell(self._states, behind, self._tended_at_s)
+        self._standing.tell(self._known.states, behind, self._tended_at_s)
         if not self._ledger.tend(self._row, self._liveness()):
             self._has_joined = False
             self._serves.clear()

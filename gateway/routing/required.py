@@ -36,5 +36,11 @@ def why_unready(
 
 def _entries(table: RouteTable, name: str) -> list[ModelRoute]:
     """Return the models of that name with a version in Production."""
-    entries = table.models.values() if name == EVERY else [table.models.get(name)]
-    return [entry for entry in entries if entry is not None and entry.route.production]
+    if name == EVERY:
+        # What is loaded only for who asks is not waited for.
+        held = (
+            entry for entry in table.models.values() if entry.is_held(entry.route.production or 0)
+        )
+        return [entry for entry in held if entry.route.production]
+    entry = table.models.get(name)
+    return [entry] if entry is not None and entry.route.production else []

@@ -65,12 +65,18 @@ class ModelRoute(Struct, frozen=True):
         epoch: Epoch of the committed route.
         route: The committed route.
         records: Every version there is, by number.
+        on_demand: Those that the route names and that are loaded when somebody asks for them.
     """
 
     model: str
     epoch: int
     route: Route
     records: Mapping[int, VersionRecord]
+    on_demand: frozenset[int] = frozenset()
+
+    def is_held(self, version: int) -> bool:
+        """Whether workers hold a version without being asked for it."""
+        return version in self.route.versions() and version not in self.on_demand
 
 
 class RouteTable(Struct, frozen=True):

@@ -13,6 +13,7 @@ from gateway.serving.engines.refusal import Refused, refusal
 from gateway.serving.engines.store import Verdict
 from gateway.serving.gathering import Gathering, Waiter
 from gateway.serving.lazy_runner import LazyRunner
+from gateway.serving.memory import object_bytes, process_bytes
 from gateway.serving.metering import CallMeter
 from registry.route import VersionKey
 from registry.tensors import PREDICT_METHOD, Batch, Prediction
@@ -47,6 +48,7 @@ class EngineServable:
         self._default_method = engine.default_method
         self._gathering = gathering
         self._meter = gathering.meter = CallMeter(self)
+        self._engine_bytes = 0
 
     async def attach(self, on_death: Callable[[str], None]) -> None:
         """Begin to answer; nothing of it can die."""
@@ -94,6 +96,13 @@ class EngineServable:
 
     def check_admission(self, rows: int = 0, deadline_s: float = math.inf) -> None:
         """Let everybody in: what comes in one turn of the loop is answered in it."""
+
+    def memory_bytes(self) -> int:
+        """Return what the engine takes, and the process beside it if there is one now. Blocking."""
+        if not self._engine_bytes:
+            self._engine_bytes = object_bytes((self._engine, self.signature))
+        pid = self.runner.pid
+        return self._engine_bytes + (0 if pid is None else process_bytes(pid))
 
     def close(self) -> None:
         """Free everything. Safe from any thread."""

@@ -18,12 +18,14 @@ class Failure(Struct, frozen=True):
         reason: One sentence.
         attempt: How many tries in a row have failed, this one included.
         retry_at_s: When it is tried again, on the manager's clock; none if it is not.
+        lacks_memory: Whether it is tried again once something else was unloaded.
     """
 
     stage: str
     reason: str
     attempt: int
     retry_at_s: float | None = None
+    lacks_memory: bool = False
 
 
 class LoadFailed(ModelNotReady):
@@ -42,6 +44,25 @@ class LoadFailed(ModelNotReady):
 
 class ConversionFailed(LoadFailed):
     """A version was loaded and proved, and its process ended while an engine was made of it."""
+
+
+class OverBudget(LoadFailed):
+    """A version does not fit beside those that have to stay loaded.
+
+    Args:
+        size_bytes: What it takes.
+        short_bytes: How much more than there is room for.
+        budget_bytes: What the versions of one worker may take.
+    """
+
+    def __init__(self, size_bytes: int, short_bytes: int, budget_bytes: int) -> None:
+        reason = (
+            f"It takes {_in_mib(size_bytes)}, which is {_in_mib(short_bytes)} more than the "
+            "versions that must stay loaded, or are answering, leave of the "
+            f"{_in_mib(budget_bytes)} that this worker's versions may take: raise "
+            "serving.memory_budget_bytes, or take other versions out of Production."
+        )
+        super().__init__(reason, is_transient=False)
 
 
 class LoadCancelled(ModelNotReady):
@@ -66,3 +87,7 @@ class Overloaded(Unavailable):
 def name_version(key: VersionKey) -> str:
     """Write a version the way a person would read it."""
     return f"{key.model!r} version {key.version}"
+
+
+def _in_mib(size_bytes: int) -> str:
+    return f"{size_bytes / (1 << 20):.1f} MiB"

@@ -1,5 +1,6 @@
 """The promise that a Servable is not freed while somebody uses it. Event loop only."""
 
+import time
 from collections.abc import Callable
 from types import TracebackType
 
@@ -13,10 +14,15 @@ class Holder:
     Args:
         servable: Loaded.
         on_idle: Called with this holder when it is retired and nobody holds it any more.
+        size_bytes: What the Servable took when it was weighed last.
     """
 
-    def __init__(self, servable: Loaded, on_idle: Callable[["Holder"], None]) -> None:
+    def __init__(
+        self, servable: Loaded, on_idle: Callable[["Holder"], None], *, size_bytes: int = 0
+    ) -> None:
         self.servable = servable
+        self.size_bytes = size_bytes
+        self.used_at_s = time.monotonic()
         self.leases = 0
         self.death: str | None = None
         self._on_idle = on_idle
@@ -38,6 +44,7 @@ class Holder:
     def give_back(self) -> None:
         """Count one request less."""
         self.leases -= 1
+        self.used_at_s = time.monotonic()
         self._tell_if_idle()
 
     def _tell_if_idle(self) -> None:

@@ -9,16 +9,20 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 
+from gateway.memory_metrics import UNLOADS
 from gateway.serving import policy
-from gateway.serving.failure import Failure, LoadCancelled, LoadFailed, name_version
-from gateway.serving.inventory import Entry, Inventory, Seen
+from gateway.serving.budget import Budget
+from gateway.serving.failure import Failure, LoadCancelled, LoadFailed, OverBudget, name_version
+from gateway.serving.inventory import Aspired, Entry, Inventory, Seen
+from gateway.serving.keeper import Keeper
 from gateway.serving.lease import Holder, Lease
-from gateway.serving.loader import Load
+from gateway.serving.loader import Load, Loaded
+from gateway.serving.memory import weigh
 from gateway.serving.progress import Progress
 from gateway.serving.states import READY_STATES, State
 from registry.route import VersionKey, VersionRecord
@@ -39,6 +43,7 @@ class Manager:
         load: Loads one version; called in the load thread.
         on_change: Called, in any thread, after a state or a failure has changed.
         retention: What is kept for a way back.
+        budget: What the versions may take; without it, as much as they like.
     """
 
     def __init__(
@@ -47,11 +52,13 @@ class Manager:
         on_change: Callable[[], None],
         *,
         retention: policy.Retention | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._load = load
         self._retention = retention or policy.Retention()
+        self._budget = budget or Budget()
         self._inventory = Inventory(on_change)
-        self._aspired: dict[VersionKey, VersionRecord] = {}
+        self._keeper = Keeper(self._inventory, self._budget, self._wake)
         self._renamed: dict[VersionKey, VersionKey] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -59,33 +66,34 @@ class Manager:
         self._empty = asyncio.Event()
         self._is_ticking = False
         self._chance = secrets.SystemRandom().random
-        self._load_thread = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._load_thread = ThreadPoolExecutor(policy.MOST_LOADS, thread_name_prefix="load")
         self._unload_thread = ThreadPoolExecutor(1, thread_name_prefix="unload")
 
     # --- any thread -------------------------------------------------------------------------------
 
-    def aspire(self, records: Mapping[VersionKey, VersionRecord]) -> None:
-        """Say which versions this worker should hold; the rest is dropped.
+    def aspire(self, aspired: Aspired, changed: Iterable[VersionKey] | None = None) -> None:
+        """Say which versions routes want here; others stay only while they were asked for.
 
         A version that FAILED for good is not tried again while it stays aspired.
+
+        Args:
+            aspired: All that they want.
+            changed: Of which versions that is something else than before; none means any.
         """
-        with self._inventory as entries:
-            if records == self._aspired:
-                return
-            self._aspired = dict(records)
-            now_s = time.monotonic()
-            for key, entry in entries.items():
-                entry.follow(records.get(key), now_s)
-            for key, record in records.items():
-                entries.setdefault(key, Entry(record))
+        with self._inventory:
+            self._inventory.follow(aspired, changed, now_s=time.monotonic())
         self._wake()
 
-    def release(self, key: VersionKey) -> None:
-        """Do not keep a version for a way back; nothing happens to one that is aspired."""
-        with self._inventory as entries:
-            entry = entries.get(key)
-            if entry is not None and not entry.is_aspired:
-                entry.dropped_at_s = -math.inf
+    def ask(self, record: VersionRecord) -> None:
+        """Load a version because somebody waits for it, before all others."""
+        with self._inventory:
+            self._inventory.ask(record)
+        self._wake()
+
+    def give_up(self, key: VersionKey, *, only_failed: bool = False) -> None:
+        """Unload a version that was asked for, without keeping it, unless a route names it."""
+        with self._inventory:
+            self._inventory.give_up(key, only_failed=only_failed)
         self._wake()
 
     def forget(self, key: VersionKey) -> None:
@@ -99,11 +107,10 @@ class Manager:
     def rename(self, old: VersionKey, record: VersionRecord) -> None:
         """Hold a version under another model's name; who still asks by the old one is answered."""
         with self._inventory as entries:
-            entry = entries.pop(old, None)
+            entry = self._inventory.remove(old)
             if entry is None or record.key in entries:
                 return
-            entry.record = record
-            entries[record.key] = entry
+            self._inventory.rename(entry, record)
             if entry.holder is not None:
                 entry.holder.servable.key = record.key
             self._renamed = {**self._renamed, old: record.key}
@@ -146,6 +153,7 @@ class Manager:
     def start(self) -> None:
         """Begin to load, on the running event loop."""
         self._loop = asyncio.get_running_loop()
+        self._keeper.start()
         self._tick()
 
     def lease(self, key: VersionKey) -> Lease:
@@ -163,7 +171,9 @@ class Manager:
     async def close(self, *, drain_timeout_s: float) -> None:
         """Unload everything: what is idle now, the rest when it is or when the time is over."""
         self._retention = policy.Retention(window_s=0.0, count=0)
-        self.aspire({})
+        with self._inventory as entries:
+            for entry in entries.values():
+                entry.drop(-math.inf)
         if self._loop is not None:
             self._tick()
             with suppress(TimeoutError):
@@ -191,18 +201,22 @@ class Manager:
         """Do what the policy says; once more if that may have changed its mind."""
         self._is_ticking = False
         with self._inventory as entries:
-            held = [entry.describe() for entry in entries.values()]
+            idle_s = self._budget.idle_unload_s
+            held = [entry.describe(idle_s) for entry in self._inventory.unsettled.values()]
             plan = policy.choose(held, self._retention, now_s=time.monotonic())
+            for key in plan.idle:
+                entries[key].drop(-math.inf)
+                UNLOADS.labels("idle").inc()
             self._change(entries, plan)
             if not entries:
                 self._empty.set()
-        if plan.activate or plan.drain or plan.forget:
+        if plan.activate or plan.drain or plan.forget or plan.idle or plan.load:
             self._wake()
         self._set_alarm(plan.wake_at_s)
 
     def _change(self, entries: dict[VersionKey, Entry], plan: policy.Plan) -> None:
         for key in plan.forget:
-            del entries[key]
+            self._inventory.remove(key)
         for key in plan.cancel:
             entries[key].cancel()
         for key in plan.activate:
@@ -237,52 +251,61 @@ class Manager:
             with self._inventory:
                 entry.clear()
         except LoadFailed as error:
-            self._fail(entry, error.reason, is_transient=error.is_transient)
+            self._fail(entry, error)
         except Exception as error:  # noqa: BLE001  a bug in one load must not stop the others
             _LOG.exception("loading %s failed in an unforeseen way", name_version(entry.record.key))
             reason = f"Loading it raised {type(error).__name__}; the server's log says where."
-            self._fail(entry, reason, is_transient=True)
+            self._fail(entry, LoadFailed(reason, is_transient=True))
         self._wake()
 
     async def _load_and_attach(self, entry: Entry, progress: Progress) -> None:
         loop = asyncio.get_running_loop()
-        loaded = await loop.run_in_executor(self._load_thread, self._load, entry.record, progress)
-        holder = Holder(loaded, self._on_idle)
+        self._keeper.expect(entry)
+        load = partial(self._load_and_weigh, entry.record, progress)
+        loaded, size_bytes = await loop.run_in_executor(self._load_thread, load)
+        holder = Holder(loaded, self._on_idle, size_bytes=size_bytes)
         try:
             await loaded.attach(partial(self._on_death, entry, holder))
+            with self._inventory:
+                self._keeper.admit(entry, size_bytes)
+                entry.arrive(holder, now_s=time.monotonic())
         except BaseException:
             self._run(self._free(holder))
             raise
-        with self._inventory:
-            entry.arrive(holder, now_s=time.monotonic())
         if holder.death is not None:
             self._on_death(entry, holder, holder.death)
         if self._inventory.entries.get(entry.record.key) is not entry:
             self._run(self._free(holder))
+
+    def _load_and_weigh(self, record: VersionRecord, progress: Progress) -> tuple[Loaded, int]:
+        """Load a version. In a load thread."""
+        loaded = self._load(record, progress)
+        return loaded, weigh(loaded)
 
     def _enter(self, entry: Entry, state: State) -> None:
         """Show a load's state. In the load thread."""
         with self._inventory:
             entry.move(state)
 
-    def _fail(self, entry: Entry, reason: str, *, is_transient: bool, waits: int = 1) -> None:
+    def _fail(self, entry: Entry, error: LoadFailed, *, waits: int = 1) -> None:
         """Note a failure, and when to try again.
 
         Args:
             entry: What failed.
-            reason: One sentence.
-            is_transient: Whether to try again at all.
+            error: Why, and whether to try again at all.
             waits: 1, or 0 when the first try comes without a wait.
         """
-        _LOG.warning("%s cannot answer: %s", name_version(entry.record.key), reason)
+        _LOG.warning("%s cannot answer: %s", name_version(entry.record.key), error.reason)
         attempt = entry.attempt + 1
-        may_retry = policy.may_retry(entry.state, attempt, is_transient=is_transient)
+        may_retry = policy.may_retry(entry.state, attempt, is_transient=error.is_transient)
         delay_s = policy.delay_s(attempt - 1 + waits, chance=self._chance())
+        is_given_up = error.is_transient and not may_retry
         failure = Failure(
             stage=entry.state,
-            reason=reason if may_retry or not is_transient else f"{reason} Given up.",
+            reason=f"{error.reason} Given up." if is_given_up else error.reason,
             attempt=attempt,
             retry_at_s=time.monotonic() + delay_s if may_retry else None,
+            lacks_memory=isinstance(error, OverBudget),
         )
         with self._inventory:
             entry.fail(failure)
@@ -295,9 +318,10 @@ class Manager:
         if time.monotonic() - entry.ready_at_s > SETTLED_AFTER_S:
             entry.attempt = 0
         if entry.state in READY_STATES:
-            self._fail(entry, reason, is_transient=True, waits=0)
+            self._fail(entry, LoadFailed(reason, is_transient=True), waits=0)
         with self._inventory:
             entry.lose()
+            self._inventory.try_those_without_memory()
         holder.retire()
         self._wake()
 
@@ -313,6 +337,7 @@ class Manager:
         await self._free(holder)
         with self._inventory:
             entry.clear()
+            self._inventory.try_those_without_memory()
         self._wake()
 
     async def _free(self, holder: Holder) -> None:
@@ -323,12 +348,14 @@ class Manager:
         """Free even what is held: the time for draining is over."""
         with self._inventory as entries:
             holders = [entry.holder for entry in entries.values() if entry.holder is not None]
-            entries.clear()
+            for key in list(entries):
+                self._inventory.remove(key)
         for holder in holders:
             self._run(self._free(holder))
 
     async def _end_tasks(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
+        self._keeper.stop()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_END_GRACE_S)

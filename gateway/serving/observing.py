@@ -7,15 +7,20 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+from gateway.memory_metrics import MEMORY, MODEL_MEMORY, UNRELEASED
 from gateway.metrics import (
     observe_load_failure,
     observe_load_phase,
     observe_reload,
     observe_state,
 )
+from gateway.series import Bound
 from gateway.serving.inventory import Seen
 from gateway.serving.states import LOAD_STATES, READY_STATES, State
 from registry.route import VersionKey
+
+_memory = Bound(MODEL_MEMORY.labels)
+_unreleased = Bound(UNRELEASED.labels)
 
 
 class StateMetrics:
@@ -28,26 +33,34 @@ class StateMetrics:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._last: dict[VersionKey, Seen] = {}
+        self._last: Mapping[VersionKey, Seen] = {}
         self._since_s: dict[VersionKey, float] = {}
 
     def follow(self, view: Mapping[VersionKey, Seen]) -> None:
         """Count what has changed since the last call."""
         with self._lock:
             now_s = self._clock()
-            for key in self._last.keys() | view.keys():
-                before, after = self._last.get(key), view.get(key)
-                if before != after:
-                    self._count(key, before, after, now_s - self._since_s.get(key, now_s))
-                    self._since_s[key] = now_s
-            self._last = dict(view)
-            self._since_s = {key: self._since_s[key] for key in view}
+            last, self._last = self._last, view
+            # What has not changed is the same object.
+            changed = {key for key, seen in view.items() if last.get(key) is not seen}
+            gone = last.keys() - view.keys()
+            for key in changed | gone:
+                self._count(
+                    key, last.get(key), view.get(key), now_s - self._since_s.pop(key, now_s)
+                )
+            self._since_s |= dict.fromkeys(changed, now_s)
 
     def _count(
         self, key: VersionKey, before: Seen | None, after: Seen | None, elapsed_s: float
     ) -> None:
-        was = before.state if before else State.ABSENT
-        now = after.state if after else State.ABSENT
+        was, took = (before.state, before.size_bytes) if before else (State.ABSENT, 0)
+        now, takes = (after.state, after.size_bytes) if after else (State.ABSENT, 0)
+        if took != takes:
+            # By steps, because models beyond those that have a series of their own share one.
+            _memory(key.model, str(key.version)).inc(takes - took)
+            MEMORY.labels("held").inc(takes - took)
+        if _is_leaving(was) is not _is_leaving(now):
+            _unreleased(key.model).inc(1 if _is_leaving(now) else -1)
         if was is not now:
             observe_state(key.model, str(key.version), _shown(was), _shown(now))
         if was in LOAD_STATES[1:] and was is not now:
@@ -57,6 +70,10 @@ class StateMetrics:
         if now is State.FAILED and after is not None and after.failure is not None:
             kind = "permanent" if after.failure.retry_at_s is None else "transient"
             observe_load_failure(key.model, after.failure.stage, kind)
+
+
+def _is_leaving(state: State) -> bool:
+    return state in (State.DRAINING, State.UNLOADING)
 
 
 def _shown(state: State) -> str:

@@ -1,17 +1,32 @@
 """What a worker loads next, keeps and drops: the manager's choices. Pure."""
 
 from collections.abc import Sequence
+from enum import IntEnum
 
 from msgspec import Struct
 
 from gateway.serving.states import LOAD_STATES, READY_STATES, State
 from registry.route import VersionKey
 
+MOST_LOADS = 3
+"""How many loads are under way at most."""
+
 _FIRST_DELAY_S = 1.0
 _LONGEST_DELAY_S = 60.0
 _LOAD_TRIES = 5
 _COSTLY_STATES = frozenset({State.LOADING, State.WARMING, State.TESTING})
 _IDLE_STATES = frozenset({State.STANDBY, State.DRAINING})
+
+
+class Urgency(IntEnum):
+    """Which loads go first."""
+
+    ASKED = 0
+    """Somebody waits for it now."""
+    DUE = 1
+    """This worker is not complete without it."""
+    SPARE = 2
+    """It should be there, and can wait."""
 
 
 class Held(Struct, frozen=True):
@@ -25,6 +40,8 @@ class Held(Struct, frozen=True):
         attempt: How many tries in a row have failed.
         dropped_at_s: When it stopped being aspired; none while it is.
         retry_at_s: When a FAILED one is tried again; none if it is not.
+        urgency: How soon it is loaded, compared with others.
+        idle_at_s: When it is unloaded if nobody asks for it before; none for what routes name.
     """
 
     key: VersionKey
@@ -34,6 +51,8 @@ class Held(Struct, frozen=True):
     attempt: int = 0
     dropped_at_s: float | None = None
     retry_at_s: float | None = None
+    urgency: Urgency = Urgency.DUE
+    idle_at_s: float | None = None
 
 
 class Retention(Struct, frozen=True):
@@ -52,13 +71,14 @@ class Plan(Struct, frozen=True):
     """What to do now.
 
     Args:
-        load: The version to load next, when no load is under way.
+        load: The version to load next, when that may begin now.
         activate: Loaded and aspired: to ACTIVE.
         keep: Loaded and no longer aspired: to STANDBY.
         drain: Loaded and no longer worth keeping.
         unload: Drained, and nobody holds it.
         cancel: Being loaded, and no longer aspired.
         forget: Failed, or never begun, and no longer aspired.
+        idle: Loaded because somebody asked, which nobody has done for long enough.
         wake_at_s: When something changes by the clock alone.
     """
 
@@ -69,6 +89,7 @@ class Plan(Struct, frozen=True):
     unload: tuple[VersionKey, ...] = ()
     cancel: tuple[VersionKey, ...] = ()
     forget: tuple[VersionKey, ...] = ()
+    idle: tuple[VersionKey, ...] = ()
     wake_at_s: float | None = None
 
 
@@ -91,6 +112,7 @@ def choose(held: Sequence[Held], retention: Retention, *, now_s: float) -> Plan:
         unload=tuple(x.key for x in dropped if x.state is State.DRAINING and not x.leases),
         cancel=tuple(x.key for x in dropped if x.state in LOAD_STATES[1:]),
         forget=tuple(x.key for x in dropped if x.state in (State.FAILED, State.ABSENT)),
+        idle=tuple(x.key for x in held if _is_idle(x, now_s)),
         wake_at_s=_find_wake(held, standby, now_s),
     )
 
@@ -122,11 +144,24 @@ def delay_s(failures: int, *, chance: float) -> float:
 
 
 def _choose_load(held: Sequence[Held], now_s: float) -> VersionKey | None:
-    """One at a time, and what has failed least often goes first: a bad one delays no other."""
-    if any(one.state in LOAD_STATES[1:] for one in held):
-        return None
+    """What has failed least often goes first: a bad one delays no other.
+
+    One at a time; a few more only of those that somebody waits for, so that one that hangs does not
+    hold up the others.
+    """
+    loading = sum(one.state in LOAD_STATES[1:] for one in held)
     due = [one for one in held if one.is_aspired and _is_due(one, now_s)]
-    return min(due, key=lambda one: one.attempt).key if due else None
+    if loading:
+        due = [one for one in due if one.urgency is Urgency.ASKED]
+    if loading >= MOST_LOADS or not due:
+        return None
+    return min(due, key=lambda one: (one.attempt, one.urgency)).key
+
+
+def _is_idle(one: Held, now_s: float) -> bool:
+    if not one.is_aspired or one.state not in READY_STATES or one.leases:
+        return False
+    return one.idle_at_s is not None and one.idle_at_s <= now_s
 
 
 def _is_due(one: Held, now_s: float) -> bool:
@@ -156,5 +191,6 @@ def _find_wake(
         for one in held
         if one.is_aspired and one.state is State.FAILED and one.retry_at_s is not None
     ]
-    later = [at_s for at_s in (*retries, *standby.values()) if at_s > now_s]
+    idle = [one.idle_at_s for one in held if one.is_aspired and one.idle_at_s is not None]
+    later = [at_s for at_s in (*retries, *standby.values(), *idle) if at_s > now_s]
     return min(later, default=None)

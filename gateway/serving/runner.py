@@ -27,6 +27,7 @@ from gateway.serving.launch import (
     describe_end,
     launch,
 )
+from gateway.serving.memory import process_bytes
 from gateway.serving.metering import CallMeter
 from gateway.serving.progress import Progress
 from gateway.serving.queueing import Queue
@@ -193,6 +194,10 @@ class Runner(asyncio.Protocol):
             talk.close()
             raise
         return talk
+
+    def memory_bytes(self) -> int:
+        """Return what the process takes now. Blocking, safe from any thread."""
+        return process_bytes(self.pid)
 
     def output(self) -> str:
         """Return the last of what the model printed."""

@@ -19,6 +19,7 @@ _FLAGS: Mapping[str, tuple[str, ...]] = {
     "server.grpc_port": ("--grpc-port",),
     "server.workers": ("--workers", "-w"),
     "server.allowed_hosts": ("--allowed-hosts",),
+    "serving.preload": ("--preload",),
     "storage.backend_store_uri": ("--backend-store-uri",),
     "storage.default_artifact_root": ("--default-artifact-root",),
     "storage.artifacts_destination": ("--artifacts-destination",),

@@ -31,7 +31,7 @@ class FleetOfTwo:
         for _ in range(versions):
             self.add_version()
         for index, worker in enumerate(WORKERS):
-            self.ledger.join(_row(worker, index), self.is_live)
+            self.ledger.join(worker_row(worker, index), self.is_live)
             self.ledger.start_serving(worker, {"A": self.state.epoch}, self.is_live)
 
     @property
@@ -82,6 +82,6 @@ def fleet_on_file(folder: Path) -> FleetOfTwo:
     return FleetOfTwo(open_database(f"sqlite:///{folder / 'registry.db'}"))
 
 
-def _row(worker: str, index: int) -> WorkerRow:
+def worker_row(worker: str, index: int) -> WorkerRow:
     at = now_ms()
     return WorkerRow(worker, "here", index, 1, JOINING, at, at)

@@ -16,8 +16,8 @@ from registry.promotion import PromotionOrder
 from registry.route import Route
 from registry.stages import Stage
 from registry.switches import Cause, SwitchState
-from registry.wire import SetAlias, TransitionStage
-from tests.registry.fleet_of_two import WORKERS, FleetOfTwo, fleet_on_file
+from registry.wire import CreateModel, SetAlias, TransitionStage
+from tests.registry.fleet_of_two import WORKERS, FleetOfTwo, fleet_on_file, worker_row
 from tracking.errors import GateUnmet, InvalidRequest, ResourceConflict, ResourceMissing
 
 CAUSE = Cause("ann", "", 0)
@@ -321,3 +321,19 @@ def test_workers_are_behind_until_they_have_published_and_the_dead_never_are(
     told.append(fleet.ledger.behind(fleet.is_live))
 
     assert (before, told) == ({}, [{"A": 2}, {"A": 1}, {}])
+
+
+def test_the_first_worker_brings_after_the_registry_what_is_behind_and_nothing_else(
+    fleet: FleetOfTwo,
+) -> None:
+    fleet.store.create_model(CreateModel(name="B"))
+    move(fleet, 1, "Production")
+    fleet.all_prepared()
+    behind = text("UPDATE model_version SET stage = 'Staging' WHERE version = 2")
+    fleet.database.write(lambda connection: connection.execute(behind) and None)
+    fleet.dead = set(WORKERS)
+
+    fleet.ledger.join(worker_row("w2", 2), fleet.is_live)
+
+    assert fleet.open_switch.route == Route(production=1, staging=2)
+    assert fleet.ledger.states()["B"].switch is None

@@ -8,6 +8,7 @@ import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -159,6 +160,7 @@ def made_with() -> str:
     return ", ".join(f"{name} {version}" for name, version in found if version)
 
 
+@cache
 def _version(name: str) -> str:
     try:
         return version(name)

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from gateway.delivery.presence import read_liveness, row_of
 from gateway.delivery.promoter import Promoter
-from gateway.delivery.reconciler import Reconciler
+from gateway.delivery.reconciler import Following, Reconciler
 from gateway.routing.table import RouteTable
 from gateway.serving.failure import LoadFailed
 from gateway.serving.manager import Manager
@@ -78,7 +78,7 @@ class SmallWorker:
         self.manager = Manager(self._load, lambda: self.reconciler.wake())  # noqa: PLW0108
         self.table = RouteTable()
         self.reconciler = Reconciler(
-            self.ledger, self.manager, self.identity, self._publish, poll_interval_s=0.01
+            self.ledger, self.manager, self.identity, self._publish, following=Following(0.01)
         )
 
     def start(self) -> None:

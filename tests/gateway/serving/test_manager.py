@@ -15,6 +15,7 @@ import pytest
 
 from gateway.serving.cache import Cache
 from gateway.serving.failure import LoadFailed
+from gateway.serving.inventory import Aspired
 from gateway.serving.launch import RunnerLimits
 from gateway.serving.loader import Load, Loader
 from gateway.serving.manager import Manager
@@ -55,7 +56,8 @@ class Host:
 
 
 def aspire(manager: Manager, *records: VersionRecord) -> None:
-    manager.aspire({record.key: record for record in records})
+    by_key = {record.key: record for record in records}
+    manager.aspire(Aspired(by_key, pinned=by_key.keys()))
 
 
 async def ask(manager: Manager, key: VersionKey, *row: float) -> float:
