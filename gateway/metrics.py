@@ -233,8 +233,10 @@ def observe_state(model: str, version: str, before: str, after: str) -> None:
 
 
 def observe_engine(model: str, version: str, engine: str, *, is_there: bool) -> None:
-    """Show that an engine answers a version, or no longer does."""
-    ENGINE_INFO.labels(model, version, engine).set(is_there)
+    """Show that an engine answers a version, or no longer does; of those that have a name here."""
+    key = (model, version)
+    if _state_names.get(key, key) == key:
+        ENGINE_INFO.labels(model, version, engine).set(is_there)
 
 
 def observe_load_failure(model: str, phase: str, kind: str) -> None:

@@ -110,6 +110,8 @@ class LoadedModel:
         talk = self._flavor.talk
         if talk is None or not self.can_talk:
             raise NotImplementedHere("The model has no predict_stream: ask it for a whole answer.")
+        if self.signature is not None:
+            params = self._question(params).params
         pieces: Any = ()
         try:
             if is_stream or isinstance(asked, Batch):

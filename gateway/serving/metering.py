@@ -5,6 +5,7 @@ given to the metrics a few times a second.
 """
 
 import asyncio
+import weakref
 from typing import Protocol
 
 from gateway.work_metrics import observe_calls
@@ -22,12 +23,15 @@ class Named(Protocol):
 class CallMeter:
     """Counts the calls of one version.
 
+    It does not hold its owner: a version that is unloaded frees its memory at once, and not when
+    the next look at the counts is due.
+
     Args:
-        owner: Whose calls.
+        owner: Whose calls; calls ``flush`` when it closes.
     """
 
     def __init__(self, owner: Named) -> None:
-        self._owner = owner
+        self._owner = weakref.ref(owner)
         self._sizes: dict[int, int] = {}
 
     def add(self, rows: int) -> None:
@@ -39,7 +43,7 @@ class CallMeter:
 
     def flush(self) -> None:
         """Give what was counted to the metrics."""
-        if self._sizes:
+        owner = self._owner()
+        if self._sizes and owner is not None:
             sizes, self._sizes = self._sizes, {}
-            key = self._owner.key
-            observe_calls(key.model, str(key.version), sizes)
+            observe_calls(owner.key.model, str(owner.key.version), sizes)

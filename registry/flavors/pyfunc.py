@@ -120,7 +120,7 @@ def save(packed: Any, folder: Path, predict_method: str) -> dict[str, dict[str, 
         "loader_module": _BY_CLASS,
         "python_model": _MODEL_FILE,
         "python_version": platform.python_version(),
-        "streamable": False,
+        "streamable": can_talk(packed),
     }
     if artifacts:
         entry["artifacts"] = artifacts

@@ -56,7 +56,7 @@ def test_engines_answer_rightly_through_promotions_and_killed_workers(server: Se
     assert out_of_turn(history, promotions) == []
     assert {row.version for row in history if row.status == 200} == {1, 2}
     assert answers[replacement].json()["predictions"] == own[promotions[-1].version]
-    assert server.status("Forest")["engines"][str(promotions[-1].version)] == ENGINE
+    assert server.status("Forest")["engines"][str(promotions[-1].version)].items() >= ENGINE.items()
     assert server.runner_pids() == []
 
 

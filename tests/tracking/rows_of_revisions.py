@@ -180,4 +180,15 @@ ROWS: dict[str, dict[str, dict[str, Any]]] = {
             "claimed_until": 0,
         },
     },
+    "0008": {
+        "metric_buckets": {
+            "run_id": _RUN,
+            "key": _POINT["key"],
+            "level": 0,
+            "number": 0,
+            "first_step": 0,
+            "last_step": 0,
+            "content": b"x",
+        },
+    },
 }

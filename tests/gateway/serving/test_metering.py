@@ -7,12 +7,13 @@ from gateway.serving.metering import CallMeter
 from registry.route import VersionKey
 
 
-class Owner(Struct):
+class Owner(Struct, weakref=True):
     key: VersionKey
 
 
 def test_every_call_is_counted_once_with_its_rows() -> None:
-    meter = CallMeter(Owner(VersionKey("ash", 2, "d")))
+    owner = Owner(VersionKey("ash", 2, "d"))
+    meter = CallMeter(owner)
 
     async def count() -> None:
         for rows in (1, 1, 3, 100, 9000):
@@ -35,7 +36,8 @@ def test_every_call_is_counted_once_with_its_rows() -> None:
 
 
 def test_what_is_counted_goes_to_the_metrics_by_itself() -> None:
-    meter = CallMeter(Owner(VersionKey("fig", 1, "d")))
+    owner = Owner(VersionKey("fig", 1, "d"))
+    meter = CallMeter(owner)
 
     async def count() -> bool:
         meter.add(5)
