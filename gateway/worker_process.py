@@ -94,7 +94,8 @@ def _forget_parent(inherited: Iterable[int]) -> None:
 
 
 def _leave(_number: int, _frame: Any) -> NoReturn:
-    raise SystemExit(0)
+    """End a worker that is still starting, at once: an exception here would be others' to log."""
+    os._exit(0)
 
 
 def _identity(place: Place) -> WorkerIdentity:
