@@ -1,12 +1,11 @@
-"""What goes back to who asked: answers, refusals, names. Small parts of ``predict``."""
+"""What goes back to who asked: answers and names. Small parts of ``predict``."""
 
 from msgspec import Struct
 
 from gateway.asgi import Scope
 from gateway.auth.policy import allows
-from gateway.errors import Refusal
-from gateway.protocols.call import Call, ProtocolName
-from gateway.protocols.wires import WIRES, Encoded
+from gateway.protocols.call import Call
+from gateway.protocols.wires import Encoded
 from gateway.routing.table import Assignment
 from tracking.errors import PermissionDenied
 
@@ -39,9 +38,3 @@ def check_permission(call: Call, scope: Scope) -> None:
 def id_header(request_id: str) -> tuple[bytes, bytes]:
     """Return the header that names a request."""
     return (b"stagedoor-request-id", request_id.encode())
-
-
-def refused(protocol: ProtocolName, refusal: Refusal) -> bytes:
-    """Write a refusal in the shape of a protocol."""
-    wire = WIRES[protocol]
-    return wire.render_error(refusal.status, refusal.code, refusal.message, refusal.request_id)
