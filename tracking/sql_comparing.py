@@ -1,13 +1,15 @@
 """Comparisons of a filter as SQL: the same meaning on SQLite and PostgreSQL, values always bound.
 
-Called by whoever searches a table of ours; says nothing of which entities there are.
+Called by whoever searches a table of ours; says nothing of which entities there are. Who searches
+the same with other values builds its statement of ``Open`` clauses, once, and tells the values when
+it runs it.
 """
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, exists, or_
+from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, or_
 
 from tracking.errors import InvalidRequest
 from tracking.filter import Comparison, Operator
@@ -15,6 +17,7 @@ from tracking.filter import Comparison, Operator
 _TEXT_OPERATORS = {Operator.EQUAL, Operator.UNEQUAL, Operator.LIKE, Operator.ILIKE}
 _LIST_OPERATORS = {Operator.IN, Operator.NOT_IN}
 _NULL_OPERATORS = {Operator.IS_NULL, Operator.IS_NOT_NULL}
+_LIKE = {Operator.LIKE, Operator.ILIKE}
 _ESCAPE = "/"
 _PLAIN: dict[Operator, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]] = {
     Operator.EQUAL: operator.eq,
@@ -28,6 +31,40 @@ _PLAIN: dict[Operator, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]]
     Operator.IS_NULL: lambda column, _: column.is_(None),
     Operator.IS_NOT_NULL: lambda column, _: column.is_not(None),
 }
+
+
+class Open(Comparison, frozen=True):
+    """A clause whose value is told when its statement is run. Immutable.
+
+    Args:
+        name: What the value is bound by; ``value`` is only one of its kind.
+    """
+
+    name: str = ""
+
+
+def open_clauses(clauses: Iterable[Comparison]) -> tuple[Comparison, ...]:
+    """Return these clauses without their values."""
+    return tuple(_open(place, clause) for place, clause in enumerate(clauses))
+
+
+def values_of(clauses: Iterable[Comparison]) -> dict[str, Any]:
+    """Return what to run a statement of these clauses, opened, with."""
+    return {
+        _name(place, clause): _pattern(clause) if clause.operator in _LIKE else clause.value
+        for place, clause in enumerate(clauses)
+        if clause.value is not None
+    }
+
+
+def value_of(column: ColumnElement[Any], clause: Comparison) -> Any:
+    """Return what a column is compared with: the value of a clause, or what it will be told."""
+    if not isinstance(clause, Open):
+        return _pattern(clause) if clause.operator in _LIKE else clause.value
+    if isinstance(clause.value, tuple):
+        return bindparam(clause.name, expanding=True)
+    kind: Any = column.type.coerce_compared_value(None, clause.value)
+    return bindparam(clause.name, type_=kind)
 
 
 def compare_text(column: ColumnElement[Any], clause: Comparison) -> ColumnElement[bool]:
@@ -97,11 +134,24 @@ def compare_metric(
 
 
 def _condition(column: ColumnElement[Any], clause: Comparison) -> ColumnElement[bool]:
+    value = value_of(column, clause)
     if clause.operator is Operator.LIKE:
-        return column.like(_pattern(clause), escape=_ESCAPE)
+        return column.like(value, escape=_ESCAPE)
     if clause.operator is Operator.ILIKE:
-        return column.ilike(_pattern(clause), escape=_ESCAPE)
-    return _PLAIN[clause.operator](column, clause.value)
+        return column.ilike(value, escape=_ESCAPE)
+    return _PLAIN[clause.operator](column, value)
+
+
+def _open(place: int, clause: Comparison) -> Comparison:
+    if clause.value is None:
+        return clause
+    kind = type(clause.value)()
+    return Open(clause.entity, clause.key, clause.operator, kind, _name(place, clause))
+
+
+def _name(place: int, clause: Comparison) -> str:
+    """Return a name with the kind in it: 0 and 0.0 are equal, and not bound alike."""
+    return f"told_{place}_{type(clause.value).__name__}"
 
 
 def _pattern(clause: Comparison) -> str:

@@ -15,6 +15,7 @@ from tracking.errors import InvalidRequest
 from tracking.schema import datasets, run_datasets, run_model_inputs, run_outputs
 from tracking.sql_experiments import find_number
 from tracking.sql_lists import is_among, listed
+from tracking.sql_reading import fetch
 from tracking.wire import (
     Dataset,
     DatasetInput,
@@ -34,7 +35,7 @@ _MOST_SUMMARIES = 1_000
 def find_linked(connection: Connection, run_ids: Sequence[str]) -> list[str]:
     """Return which of these runs read or made anything: most did not, and need no more asking."""
     statement = _linked(connection.dialect.name)
-    return list(connection.execute(statement, listed(connection, run_ids)).scalars())
+    return [run_id for (run_id,) in fetch(connection, statement, listed(connection, run_ids))]
 
 
 def read_inputs(connection: Connection, run_ids: Sequence[str]) -> dict[str, RunInputs]:

@@ -6,7 +6,9 @@ Building a statement costs more than running it: those for every write are built
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Dialect, Insert, Table
+from sqlalchemy import Connection, Insert, Table
+
+from tracking.sql_dialects import dialect_of
 
 _COUNTED = {"preserve_rowcount": True}
 
@@ -54,15 +56,4 @@ def insert_many(connection: Connection, statement: Insert, rows: list[tuple[Any,
 @cache
 def _positional(dialect: str, statement: Insert) -> str:
     """Return the words of an insert whose values are bound by their places."""
-    return str(statement.compile(dialect=_dialect(dialect)))
-
-
-def _dialect(name: str) -> Dialect:
-    if name == "sqlite":
-        from sqlalchemy.dialects.sqlite import pysqlite  # noqa: PLC0415
-
-        return pysqlite.dialect()
-    from sqlalchemy.dialects.postgresql import psycopg  # noqa: PLC0415
-
-    made: Dialect = psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
-    return made
+    return str(statement.compile(dialect=dialect_of(dialect)))

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Select, Table, select
 from tracking.schema import latest_metrics, params, tags
 from tracking.sql_inputs import find_linked, read_inputs, read_outputs
 from tracking.sql_lists import is_among, listed
+from tracking.sql_reading import fetch
 from tracking.wire import Metric, Param, Run, RunData, RunInfo, Tag
 
 T = TypeVar("T", Param, Tag)
@@ -73,7 +74,7 @@ def to_metric(row: Row[Any]) -> Metric:
 def _latest(connection: Connection, run_ids: Sequence[str]) -> dict[str, list[Metric]]:
     entries: dict[str, list[Metric]] = {run_id: [] for run_id in run_ids}
     statement = _of_runs(connection.dialect.name, latest_metrics)
-    rows = connection.execute(statement, listed(connection, run_ids)).all()
+    rows = fetch(connection, statement, listed(connection, run_ids))
     for run_id, key, timestamp, step, value, is_nan in rows:
         told = "NaN" if is_nan else value
         entries[run_id].append(Metric(key=key, value=told, timestamp=timestamp, step=step))
@@ -85,7 +86,7 @@ def _texts(
 ) -> dict[str, list[T]]:
     entries: dict[str, list[T]] = {run_id: [] for run_id in run_ids}
     statement = _of_runs(connection.dialect.name, table)
-    for run_id, key, value in connection.execute(statement, listed(connection, run_ids)).all():
+    for run_id, key, value in fetch(connection, statement, listed(connection, run_ids)):
         entries[run_id].append(kind(key=key, value=value))
     return entries
 

@@ -4,7 +4,7 @@
 ``sql_run_statements`` for the statement, ``sql_run_contents`` for what the runs of a page hold.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, assert_never
 
@@ -17,6 +17,7 @@ from tracking.limits import MOST_RUNS, check_max_results
 from tracking.page_tokens import place_of, token_for
 from tracking.schema import latest_metrics, runs
 from tracking.search_plans import Beginning, Plan, plan
+from tracking.sql_comparing import open_clauses, values_of
 from tracking.sql_experiments import find_number, parse_view
 from tracking.sql_run_conditions import Wanted, attribute, compare, has_index, table_of
 from tracking.sql_run_contents import to_runs
@@ -35,10 +36,12 @@ class _Part(Struct, frozen=True):
 
     offset: int
     most: int
+    values: Mapping[str, Any]
+    """Those of the clauses."""
 
     def of(self, connection: Connection, statement: Select[Any]) -> Rows:
-        bound = {OFFSET: self.offset, MOST: self.most, REACH: self.offset + self.most}
-        return connection.execute(statement, bound).all()
+        reach = {OFFSET: self.offset, MOST: self.most, REACH: self.offset + self.most}
+        return connection.execute(statement, {**self.values, **reach}).all()
 
 
 def search(connection: Connection, request: SearchRuns) -> RunPage:
@@ -56,7 +59,8 @@ def search(connection: Connection, request: SearchRuns) -> RunPage:
         tuple(request.experiment_ids),
         request.run_view_type,
     )
-    rows = _find(connection, wanted, _Part(offset, size + 1)) if wanted.experiments else []
+    part = _Part(offset, size + 1, values_of(wanted.clauses))
+    rows = _find(connection, wanted, part) if wanted.experiments else []
     token = token_for([offset + size], query=query) if len(rows) > size else None
     return RunPage(runs=to_runs(connection, rows[:size]), next_page_token=token)
 
@@ -74,45 +78,57 @@ def _wanted(
         experiments=tuple(number for number in dict.fromkeys(numbers) if number is not None),
         lifecycles=_LIFECYCLES[parse_view(view)],
     )
-    for clause in wanted.clauses:
-        compare(clause, runs.c.run_id)
-    for order in wanted.orders:
-        if table_of(order.entity) is None:
-            attribute(order.entity, order.key)
+    _check(_shape(wanted))
     return wanted
 
 
+def _shape(wanted: Wanted) -> Wanted:
+    """Return what a search has in common with all that ask the same with other values."""
+    return msgspec.structs.replace(wanted, clauses=open_clauses(wanted.clauses))
+
+
+@lru_cache(_MOST_KEPT)
+def _check(shape: Wanted) -> None:
+    for clause in shape.clauses:
+        compare(clause, runs.c.run_id)
+    for order in shape.orders:
+        if table_of(order.entity) is None:
+            attribute(order.entity, order.key)
+
+
 def _find(connection: Connection, wanted: Wanted, part: _Part) -> Rows:
-    indexed = [clause for clause in wanted.clauses if has_index(clause)]
+    indexed = [place for place, clause in enumerate(wanted.clauses) if has_index(clause)]
     order = _order_of_index(connection, wanted.orders)
-    counted = count(connection, indexed, wanted)
+    counted = count(connection, [wanted.clauses[place] for place in indexed], wanted)
     chosen = Plan(order or Beginning.RUNS)
     if counted is not None:
         chosen = plan(counted, wanted=part.offset + part.most, order=order)
+    shape = _shape(wanted)
     match chosen.beginning:
         case Beginning.CLAUSE:
-            return part.of(connection, by_clause(wanted, indexed[chosen.clause]))
+            first = shape.clauses[indexed[chosen.clause]]
+            return part.of(connection, by_clause(shape, first))
         case Beginning.ENTRIES:
-            return _one_after_the_other(connection, wanted, part)
+            return _one_after_the_other(connection, shape, part)
         case Beginning.RUNS:
             is_by_start = order is Beginning.RUNS
-            return part.of(connection, by_runs(wanted, is_by_start=is_by_start))
+            return part.of(connection, by_runs(shape, is_by_start=is_by_start))
         case never:
             assert_never(never)
 
 
-def _one_after_the_other(connection: Connection, wanted: Wanted, part: _Part) -> Rows:
+def _one_after_the_other(connection: Connection, shape: Wanted, part: _Part) -> Rows:
     """Return a part of what several statements find, those of the first one first."""
     found: list[Row[Any]] = []
-    for statement, counting in by_entries(wanted):
+    for statement, counting in by_entries(shape):
         rows = part.of(connection, statement)
         found += rows
         if len(rows) == part.most:
             break
         passed = part.offset
         if passed and not rows:
-            passed = connection.execute(counting).scalar_one()
-        part = _Part(part.offset - min(passed, part.offset), part.most - len(rows))
+            passed = connection.execute(counting, part.values).scalar_one()
+        part = _Part(part.offset - min(passed, part.offset), part.most - len(rows), part.values)
     return found
 
 

@@ -1,7 +1,7 @@
 """The statements of a search for runs: one for each beginning that ``search_plans`` can choose.
 
 Called by ``tracking.sql_run_search``. Building a statement takes longer than running it: those of
-the last searches are kept, because who pages or looks again asks the same.
+the last searches are kept, and hold no values, because who searches once searches for more.
 """
 
 from functools import lru_cache
@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from tracking.filter import Comparison, Order
 from tracking.schema import latest_metrics, runs
+from tracking.sql_comparing import value_of
 from tracking.sql_run_conditions import (
     Wanted,
     compare,
@@ -46,8 +47,9 @@ def by_clause(wanted: Wanted, first: Comparison) -> Select[Any]:
     """Return the runs that fit, beginning with the entries that fit one clause."""
     entries: Any = entries_of(first).alias("first")
     others = [clause for clause in wanted.clauses if clause is not first]
+    told = value_of(entries.c.value, first)
     fitting = select(entries.c.run_id).where(
-        fitting_entries(entries, first.operator, key=first.key, value=first.value),
+        fitting_entries(entries, first.operator, key=first.key, value=told),
         *(compare(c, entries.c.run_id) for c in others if not is_attribute(c.entity)),
     )
     statement = select(runs).where(

@@ -251,3 +251,25 @@ def test_all_pages_together_are_what_a_look_at_every_run_finds(
     )
 
     assert search_all(searched, asked) == look_at_all(searched, clauses, orders, asked)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "sign", "values"),
+    [
+        ("metrics", "m", ">", [0.0, 0.5, 2.0, 0.5000001, -1.0]),
+        ("metrics", "m", "=", [0.5, 0.0, 2.0]),
+        ("params", "p", "=", ["1", "x_y", "1"]),
+        ("tags", "t", "LIKE", ["1%", "x_y", "%/"]),
+        ("tags", "t", "IN", [["1"], ["1", "10", "2"], ["2a", "x_y"]]),
+        ("attributes", "start_time", "<", [5, 5.5, 12]),
+    ],
+)
+def test_the_same_search_finds_by_the_values_it_is_asked_with(
+    searched: Searched, kind: str, key: str, sign: str, values: list[Any]
+) -> None:
+    """Whole numbers too, after others and before: statements are kept without their values."""
+    for value in values:
+        clause = Clause(kind, key, sign, value)
+        asked = SearchRuns(experiment_ids=searched.experiments, filter=clause.text())
+
+        assert search_all(searched, asked) == look_at_all(searched, [clause], [], asked)
