@@ -2,16 +2,18 @@
 
     python -m loadtests.tracking_bench --seconds 5 --runs 1000 --many 100000
 
-Both servers run on SQLite with one worker, one after the other asked the same: writes
-over raw HTTP on four connections, writes by the real client, searches over some runs; ours alone
-searches over many runs, which are put into its database in bulk. Quote ratios, not rates.
+Both servers run on SQLite with one worker, and are asked the same in turns: writes over raw HTTP on
+four connections, writes by the real client, searches over some runs; ours alone searches over many
+runs, which are put into its database in bulk. The real client also writes to a server that answers
+at once (``instant``): more than it reaches there it reaches nowhere. Quote ratios, not rates.
 """
 
 import argparse
 import platform
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,6 +21,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from loadtests.instant import instant_server
 from loadtests.mlflow_server import mlflow_server, run_client_script
 from loadtests.tracking_data import fill_database, fill_over_wire
 from loadtests.tracking_load import WRITES, ask, rate_of
@@ -26,7 +29,9 @@ from stagedoor.demo.server_process import ServerOptions, run_server
 
 RESULTS = Path(__file__).parent / "results"
 CONNECTIONS = 4
+THEIRS, OURS, INSTANT = "mlflow", "ours", "instant"
 _REPEATS = 9
+_KINDS = ["writes", "client", "searches"]
 # Filters have another number each time, so that no server answers the same again.
 _SEARCHES: dict[str, dict[str, Any]] = {
     "first page": {"max_results": 100},
@@ -45,17 +50,16 @@ _SEARCHES: dict[str, dict[str, Any]] = {
 class Measured(Struct, frozen=True):
     """What one server reached: calls per second, or milliseconds for a search. Immutable."""
 
-    writes: dict[str, float]
-    client: dict[str, float]
-    searches: dict[str, float]
+    writes: dict[str, float] = {}
+    client: dict[str, float] = {}
+    searches: dict[str, float] = {}
 
 
 class Report(Struct, frozen=True):
     """What is written. Immutable."""
 
     method: dict[str, str]
-    theirs: Measured | None
-    ours: Measured
+    servers: dict[str, Measured]
     many: dict[str, float]
 
 
@@ -66,31 +70,68 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=5, help="for each kind of write")
     parser.add_argument("--runs", type=int, default=1_000, help="that both search")
     parser.add_argument("--only", choices=["ours"], help="leave the other server out")
+    parser.add_argument("--kinds", nargs="+", choices=_KINDS, default=_KINDS, help="only these")
     parser.add_argument("--many", type=int, default=100_000, help="that ours searches; 0 for none")
     given = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="stagedoor-bench-") as made:
         folder = Path(made)
-        theirs = None
-        if not given.only:
-            with mlflow_server(folder / "theirs") as url:
-                theirs = _measure(url, given)
-        with run_server(ServerOptions(folder / "ours", workers=1)) as server:
-            ours = _measure(server.url, given)
+        with _servers(folder, given) as urls:
+            servers = _measure(urls, given)
         many = _measure_many(folder / "many", given.many) if given.many else {}
-    print(_write(Report(_method(given), theirs, ours, many)))
+    print(_write(Report(_method(given), servers, many)))
     return 0
 
 
-def _measure(url: str, given: argparse.Namespace) -> Measured:
-    writes = {}
-    for name, write in WRITES.items():
-        writes[name] = rate_of(url, write, connections=CONNECTIONS, seconds=given.seconds)
-        _say(f"{url} {name}: {writes[name]:,.1f}/s")
-    client = run_client_script("tracking_client.py", url=url, arguments=[str(given.seconds)])
-    _say(f"{url} client: {client}")
-    experiment_id = fill_over_wire(url, given.runs)
-    return Measured(writes, client, _search(url, experiment_id))
+@contextmanager
+def _servers(folder: Path, given: argparse.Namespace) -> Iterator[dict[str, str]]:
+    """Start the servers, and give their URLs."""
+    with ExitStack() as stack:
+        urls = {}
+        if not given.only:
+            urls[THEIRS] = stack.enter_context(mlflow_server(folder / "theirs"))
+        options = ServerOptions(folder / "ours", workers=1)
+        urls[OURS] = stack.enter_context(run_server(options)).url
+        if "client" in given.kinds:
+            urls[INSTANT] = stack.enter_context(instant_server())
+        yield urls
+
+
+def _measure(urls: dict[str, str], given: argparse.Namespace) -> dict[str, Measured]:
+    real = {name: url for name, url in urls.items() if name != INSTANT}
+    found: dict[str, dict[str, dict[str, float]]] = {name: {} for name in urls}
+    if "writes" in given.kinds:
+        for name, rates in _write_raw(real, given.seconds).items():
+            found[name]["writes"] = rates
+    if "client" in given.kinds:
+        for name, rates in _write_by_client(urls, given.seconds).items():
+            found[name]["client"] = rates
+    if "searches" in given.kinds:
+        experiments = {name: fill_over_wire(url, given.runs) for name, url in real.items()}
+        for name, url in real.items():
+            found[name]["searches"] = _search(url, experiments[name])
+    return {name: Measured(**of_kinds) for name, of_kinds in found.items()}
+
+
+def _write_raw(urls: dict[str, str], seconds: float) -> dict[str, dict[str, float]]:
+    rates: dict[str, dict[str, float]] = {name: {} for name in urls}
+    for kind, write in WRITES.items():
+        for name, url in urls.items():
+            rate = rate_of(url, write, connections=CONNECTIONS, seconds=seconds)
+            rates[name][kind] = rate
+            _say(f"{name} {kind}: {rate:,.1f}/s")
+    return rates
+
+
+def _write_by_client(urls: dict[str, str], seconds: float) -> dict[str, dict[str, float]]:
+    arguments = [str(seconds), *urls.values()]
+    told = run_client_script("tracking_client.py", url=urls[OURS], arguments=arguments)
+    _say(f"client: {told}")
+    rates: dict[str, dict[str, float]] = {}
+    for name, url in urls.items():
+        of_server = {key: rate for key, rate in told.items() if key.startswith(f"{url} ")}
+        rates[name] = {key.removeprefix(f"{url} "): rate for key, rate in of_server.items()}
+    return rates
 
 
 def _search(url: str, experiment_id: str, *, without: Sequence[str] = ()) -> dict[str, float]:
@@ -137,26 +178,35 @@ def _write(report: Report) -> str:
 
 
 def _format(report: Report) -> str:
-    lines = ["# Tracking beside MLflow's own server", "", "| what | mlflow | ours | ratio |"]
-    lines.append("|---|---|---|---|")
-
-    def rows(kind: str, unit: str, ratio: Callable[[float, float], float]) -> None:
-        theirs: dict[str, float] = getattr(report.theirs, kind, {})
-        for name, value in getattr(report.ours, kind).items():
-            their = theirs.get(name)
-            shown = (
-                ("-", "-")
-                if their is None
-                else (f"{their:,.1f} {unit}", f"{ratio(their, value):.1f}")
-            )
-            lines.append(f"| {kind}: {name} | {shown[0]} | {value:,.1f} {unit} | {shown[1]} |")
-
-    rows("writes", "/s", lambda theirs, ours: ours / theirs)
-    rows("client", "/s", lambda theirs, ours: ours / theirs)
-    rows("searches", "ms", lambda theirs, ours: theirs / ours)
-    lines += [f"| many runs: {name} | - | {ms:,.1f} ms | - |" for name, ms in report.many.items()]
+    lines = ["# Tracking beside MLflow's own server", ""]
+    lines.append(f"| what | {THEIRS} | {OURS} | ratio | {INSTANT} | ratio |")
+    lines.append("|---|---|---|---|---|---|")
+    lines += _rows(report, "writes", "/s", lambda theirs, ours: ours / theirs)
+    lines += _rows(report, "client", "/s", lambda theirs, ours: ours / theirs)
+    lines += _rows(report, "searches", "ms", lambda theirs, ours: theirs / ours)
+    lines += [
+        f"| many runs: {name} | - | {ms:,.1f} ms | - | - | - |" for name, ms in report.many.items()
+    ]
     lines += ["", *(f"- {name}: {text}" for name, text in report.method.items())]
     return "\n".join(lines) + "\n"
+
+
+def _rows(
+    report: Report, kind: str, unit: str, ratio: Callable[[float, float], float]
+) -> Iterator[str]:
+    reached = {name: getattr(found, kind) for name, found in report.servers.items()}
+    for name in reached[OURS]:
+        their = reached.get(THEIRS, {}).get(name)
+        cells = [f"{kind}: {name}", _told(their, unit)]
+        for server in (OURS, INSTANT):
+            value = reached.get(server, {}).get(name)
+            known = their is not None and value is not None
+            cells += [_told(value, unit), f"{ratio(their, value):.1f}" if known else "-"]
+        yield f"| {' | '.join(cells)} |"
+
+
+def _told(value: float | None, unit: str) -> str:
+    return "-" if value is None else f"{value:,.1f} {unit}"
 
 
 def _say(text: str) -> None:
