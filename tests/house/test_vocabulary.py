@@ -1,6 +1,7 @@
 """One word per thing: what design calls a Run is not a trial, and no drawer is called utils."""
 
 import re
+from functools import cache
 
 import pytest
 
@@ -32,9 +33,10 @@ ALLOWED = {
 """Alembic's own word is revision."""
 
 
-def words(name: str) -> set[str]:
+@cache
+def words(name: str) -> frozenset[str]:
     """Split a name into its words."""
-    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+    return frozenset(word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name))
 
 
 def test_no_module_is_a_drawer() -> None:
@@ -50,7 +52,7 @@ def test_no_name_uses_another_word_for_a_thing(word: str) -> None:
         f"{named(path)}: {name}"
         for path in modules()
         if not (allowed and named(path).startswith(allowed))
-        for name in names(path)
+        for name in sorted(names(path))
         if word in words(name)
     ]
 

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from msgspec import Struct
@@ -38,8 +39,13 @@ def functions(path: Path) -> Iterator[Function]:
             yield Function(f"{named(path)}:{node.lineno} {node.name}", lines)
 
 
-def names(path: Path) -> Iterator[str]:
-    """Yield every name that a module defines: classes, functions, arguments, variables."""
+@cache
+def names(path: Path) -> frozenset[str]:
+    """Return every name that a module defines: classes, functions, arguments, variables."""
+    return frozenset(_names(path))
+
+
+def _names(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.name
