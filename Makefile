@@ -69,7 +69,7 @@ demo: setup
 
 # All checks. Each of them also runs alone from .venv/bin.
 test: check interop-env
-	$(BIN)/pytest -n $(or $(JOBS),2) --dist loadfile
+	$(BIN)/pytest -n $(or $(JOBS),2) --dist loadfile --no-loadscope-reorder
 
 # What takes minutes: kills, races, large files, full disks. ARGS="--only kills --loops 5 --seed 1".
 chaos: setup

@@ -15,6 +15,14 @@ from tracking.database import open_database
 if TYPE_CHECKING:
     from tests.contracts.tracking_server import TrackingServer
 
+_LONG = frozenset({"demo", "interop", "journeys"})
+"""Folders of files whose tests are few and long."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let long files begin first: a worker left alone with one at the end holds up the whole."""
+    items.sort(key=lambda item: _LONG.isdisjoint(item.nodeid.partition("::")[0].split("/")))
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
