@@ -51,6 +51,7 @@ async def live(manager: Manager, records: list[VersionRecord], root: Path) -> Li
     """Load and unload one version after the other."""
     life = Life([], [], [], 0)
     rows = Batch((), (np.zeros((3, 6)),), is_matrix=True)
+    engines = str(root / "engines")
     for record in records:
         key = record.key
         manager.aspire(Aspired({key: record}, pinned=frozenset({key})))
@@ -61,14 +62,17 @@ async def live(manager: Manager, records: list[VersionRecord], root: Path) -> Li
         life.loaded.append(manager.view()[key].size_bytes)
         manager.aspire(Aspired())
         assert await sp.eventually(lambda: not manager.view())
-        gc.collect()
+        # The thread that closes a version may have its last reference for a moment longer.
+        assert await sp.eventually(lambda: not _kept_beneath(engines)), _kept_beneath(engines)
         life.taken.append(process_bytes(os.getpid()))
-    life.mapped = _mapped_beneath(str(root / "engines"))
+    life.mapped = _kept_beneath(engines)
     life.children = len(list(_children()))
     return life
 
 
-def _mapped_beneath(folder: str) -> list[str]:
+def _kept_beneath(folder: str) -> list[str]:
+    """Return what is mapped or open of a folder, when all that can be freed is."""
+    gc.collect()
     maps = Path("/proc/self/maps").read_text().splitlines()
     opened = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.exists()]
     return [line for line in (*maps, *opened) if folder in line]
