@@ -16,6 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from gateway.worker import live_worker_ids
+from tests.journeys.launching import Launched
 
 STAGEDOOR = Path(sys.executable).with_name("stagedoor")
 START_TIMEOUT_S = 90.0
@@ -69,20 +70,22 @@ class Server:
         self._log_path = folder / "log"
         self._run_dir = folder / "run"
         self._read_from = 0
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Launched | None = None
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> Launched:
         assert self._process is not None, "the server was not started"
         return self._process
 
     @property
     def log(self) -> str:
         """All that this start has logged."""
+        if not self._log_path.exists():
+            return ""
         with self._log_path.open("rb") as file:
             file.seek(self._read_from)
             return file.read().decode(errors="replace")
@@ -99,14 +102,12 @@ class Server:
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "settings.toml"
         config.write_text(self._toml(), encoding="utf-8")
-        with self._log_path.open("ab") as log:
-            self._read_from = log.tell()
-            self._process = subprocess.Popen(
-                [STAGEDOOR, *self._command, "--port", str(self.port), "--config", config],
-                cwd=self.folder,
-                stdout=log,
-                stderr=log,
-            )
+        self._read_from = self._log_path.stat().st_size if self._log_path.exists() else 0
+        self._process = Launched(
+            [*self._command, "--port", str(self.port), "--config", str(config)],
+            folder=self.folder,
+            log=self._log_path,
+        )
         self.wait_until(
             lambda: _LISTENING.search(self.log) is not None,
             "listening",
