@@ -46,6 +46,7 @@ from gateway.serving.budget import Budget
 from gateway.serving.cache import Cache
 from gateway.serving.engine_metrics import EngineMetrics
 from gateway.serving.engines.store import EngineStore
+from gateway.serving.environments.store import Environments
 from gateway.serving.launch import RunnerLimits
 from gateway.serving.loader import Form, Loader
 from gateway.serving.manager import Manager
@@ -238,7 +239,9 @@ class Worker:
             queue=queue_limits(self.settings.overload),
         )
         engines = EngineStore(cache_dir / "engines") if serving.engines else None
-        self.loader = Loader(cache, limits, cache_dir / "scratch", engines=engines)
+        environments = Environments(cache_dir / "environments", self.settings.environments)
+        scratch = cache_dir / "scratch"
+        self.loader = Loader(cache, limits, scratch, engines=engines, environments=environments)
         retention = Retention(window_s=serving.rollback_window_s)
         total_bytes = worker_budget(serving.memory_budget_bytes, self.settings.server.workers)
         budget = Budget(total_bytes, idle_unload_s=serving.idle_unload_s)

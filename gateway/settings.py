@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct, field
 
-from gateway import overload_settings, tracing_settings, webhook_settings
+from gateway import environment_settings, overload_settings, tracing_settings, webhook_settings
+from gateway.environment_settings import EnvironmentSettings
 from gateway.holding_settings import HoldingSettings
 from gateway.overload_settings import HealthSettings, OverloadSettings
 from gateway.tracing_settings import TracingSettings
@@ -28,7 +29,12 @@ from tracking.errors import InvalidRequest
 ENV_PREFIX = "STAGEDOOR_"
 ENV_NESTING = "__"
 _METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-_CHECKS = {**webhook_settings.CHECKS, **tracing_settings.CHECKS, **overload_settings.CHECKS}
+_CHECKS = {
+    **webhook_settings.CHECKS,
+    **tracing_settings.CHECKS,
+    **overload_settings.CHECKS,
+    **environment_settings.CHECKS,
+}
 _FIELD_VARIABLES = {**webhook_settings.FIELD_VARIABLES, **overload_settings.FIELD_VARIABLES}
 
 _Count = Annotated[int, Meta(ge=1)]
@@ -180,6 +186,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     limits: LimitSettings = field(default_factory=LimitSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     tracing: TracingSettings = field(default_factory=TracingSettings)
+    environments: EnvironmentSettings = field(default_factory=EnvironmentSettings)
     overload: OverloadSettings = field(default_factory=OverloadSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
 

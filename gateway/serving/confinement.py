@@ -10,6 +10,8 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
 _PR_SET_NO_NEW_PRIVS = 38
 
@@ -27,6 +29,18 @@ def confine(lifeline: int, channel: socket.socket) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         _die_with(lifeline)
     os.register_at_fork(after_in_child=channel.close)
+
+
+def run_bound(lifeline: int, command: Sequence[str]) -> NoReturn:
+    """Become another program that dies with its worker, as a runner does.
+
+    Args:
+        lifeline: As in ``confine``.
+        command: The program's path and its arguments.
+    """
+    if sys.platform == "linux":
+        _die_with(lifeline)
+    os.execv(command[0], list(command))  # noqa: S606  our own program, without a shell
 
 
 def _die_with(lifeline: int) -> None:

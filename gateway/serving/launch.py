@@ -35,6 +35,7 @@ _BOOT = (
 )
 _Process = subprocess.Popen[bytes]
 _ROOT = str(Path(__file__).resolve().parents[2])
+_ROOMS = ("gateway", "registry", "tracking")
 _PIECE_BYTES = 1 << 18
 _CHECK_EVERY_S = 0.1
 OUTSIDE_SIGNALS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
@@ -63,6 +64,20 @@ class RunnerLimits(Struct, frozen=True):
     max_frame_bytes: int = 256 << 20
     convert_timeout_s: float = 30.0
     threads: int = 1
+
+
+class Ground(Struct, frozen=True):
+    """Where a runner's process is started.
+
+    Args:
+        scratch_root: Where it gets its working folder.
+        python: The interpreter of an environment of its own; none is the server's.
+        claim: A descriptor that it keeps open, so that nobody removes that environment.
+    """
+
+    scratch_root: Path
+    python: Path | None = None
+    claim: int | None = None
 
 
 class Child:
@@ -121,21 +136,21 @@ class Child:
 
 
 def launch(
-    folder: Path, limits: RunnerLimits, scratch_root: Path, *, engine_folder: Path | None = None
+    folder: Path, limits: RunnerLimits, ground: Ground, *, engine_folder: Path | None = None
 ) -> Child:
     """Start the process of a runner; it begins to load the folder at once.
 
     Args:
         folder: The model's.
         limits: What it may take.
-        scratch_root: Where it gets its working folder.
+        ground: Where it is started.
         engine_folder: Where it leaves an engine made of the model; none when none is wanted.
 
     Raises:
         LoadFailed: The host has no process, descriptor or space left for it.
     """
     try:
-        return _launch(folder, limits, scratch_root, engine_folder)
+        return _launch(folder, limits, ground, engine_folder)
     except OSError as error:
         reason = f"No process could be started for the model: {error.strerror}."
         raise LoadFailed(reason, is_transient=True) from error
@@ -199,10 +214,10 @@ def describe_end(code: int) -> str:
 
 
 def _launch(
-    folder: Path, limits: RunnerLimits, scratch_root: Path, engine_folder: Path | None
+    folder: Path, limits: RunnerLimits, ground: Ground, engine_folder: Path | None
 ) -> Child:
     with ExitStack() as ours, ExitStack() as theirs:
-        scratch = Path(tempfile.mkdtemp(prefix="runner-", dir=scratch_root))
+        scratch = Path(tempfile.mkdtemp(prefix="runner-", dir=ground.scratch_root))
         ours.callback(shutil.rmtree, scratch, ignore_errors=True)
         end, channel = socket.socketpair()
         ours.callback(end.close)
@@ -217,7 +232,7 @@ def _launch(
             max_frame_bytes=limits.max_frame_bytes,
             engine_folder=None if engine_folder is None else str(engine_folder.resolve()),
         )
-        process = _spawn(order, output_write, _environment(scratch, limits.threads))
+        process = _spawn(order, output_write, ground, _environment(scratch, limits.threads))
         ours.pop_all()
         output = Output(output_read)
         return Child(process, end=end, lifeline=life_write, output=output, scratch=scratch)
@@ -231,17 +246,32 @@ def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
     return read, write
 
 
-def _spawn(order: messages.Order, output: int, environment: dict[str, str]) -> _Process:
+def _spawn(
+    order: messages.Order, output: int, ground: Ground, environment: dict[str, str]
+) -> _Process:
+    python, root = sys.executable, _ROOT
+    if ground.python is not None:
+        python, root = str(ground.python), _link_rooms(Path(environment["HOME"]))
+    claims = () if ground.claim is None else (ground.claim,)
     return subprocess.Popen(
-        [sys.executable, "-P", "-s", "-c", _BOOT, _ROOT, msgspec.json.encode(order).decode()],
+        [python, "-P", "-s", "-c", _BOOT, root, msgspec.json.encode(order).decode()],
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
-        pass_fds=(order.channel, order.lifeline),
+        pass_fds=(order.channel, order.lifeline, *claims),
         cwd=environment["HOME"],
         env=environment,
         start_new_session=True,
     )
+
+
+def _link_rooms(scratch: Path) -> str:
+    """Return a folder with our own code and nothing beside it: no package of the server's."""
+    rooms = scratch / "rooms"
+    rooms.mkdir()
+    for room in _ROOMS:
+        (rooms / room).symlink_to(Path(_ROOT, room))
+    return str(rooms)
 
 
 def _environment(scratch: Path, threads: int) -> dict[str, str]:

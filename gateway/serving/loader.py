@@ -10,15 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from gateway.serving.cache import Cache
 from gateway.serving.engine_servable import EngineServable
 from gateway.serving.engines.naming import RUNNER, methods_of, short_name, way
 from gateway.serving.engines.store import EngineStore, Kept
-from gateway.serving.failure import ConversionFailed, name_version
+from gateway.serving.environments.store import Environments, Home
+from gateway.serving.failure import ConversionFailed, LoadFailed, name_version
 from gateway.serving.gathering import Gathering, Limits, measure
-from gateway.serving.launch import RunnerLimits
+from gateway.serving.launch import Ground, RunnerLimits
 from gateway.serving.lazy_runner import LazyRunner
 from gateway.serving.progress import Progress
 from gateway.serving.runner import Runner, start_runner
@@ -58,12 +59,16 @@ class Form(Struct, frozen=True):
         why_not: Why it has no engine; empty when it has one.
         way: How the engine answers, chosen by what was fastest when it was made.
         methods: Which methods of the model the engine answers; its runner answers the others.
+        environment: The environment of its own that it runs in; empty in the server's.
+        differences: How what it was saved with differs from what the server has.
     """
 
     engine: str
     why_not: str
     way: str = ""
     methods: tuple[str, ...] = ()
+    environment: str = ""
+    differences: tuple[str, ...] = ()
 
 
 class Loader:
@@ -74,6 +79,7 @@ class Loader:
         limits: What one runner may take.
         scratch_root: Where runners get their working folders; made when it is missing.
         engines: Where engines are on this host; none when none are wanted.
+        environments: Where environments are on this host; without it, all run in the server's.
     """
 
     def __init__(
@@ -83,11 +89,14 @@ class Loader:
         scratch_root: Path,
         *,
         engines: EngineStore | None = None,
+        environments: Environments | None = None,
     ) -> None:
         self._cache = cache
         self._limits = limits
-        self._scratch_root = scratch_root
+        self._ground = Ground(scratch_root)
         self._engines = engines
+        self._environments = environments
+        self._homes: dict[str, Home] = {}
         self._forms: dict[str, Form] = {}
         self._names: dict[str, str] = {}
         scratch_root.mkdir(parents=True, exist_ok=True)
@@ -100,13 +109,20 @@ class Loader:
             LoadCancelled: The load was called off.
         """
         folder = self._cache.fetch(record, progress)
-        if self._engines is None:
-            return self._start(record, folder, progress)
-        try:
-            return self._load(record, folder, progress, self._engines)
-        except OSError as error:
-            _LOG.warning("no engine can be kept on this host: %s", error.strerror or error)
-            return self._start(record, folder, progress)
+        if self._environments is None:
+            return self._load(record, folder, progress)
+        with self._environments.claimed(folder, progress) as home:
+            self._homes[record.key.digest] = home
+            if home.python is not None:
+                return self._start_apart(record, folder, progress, home)
+            if why := home.explain():
+                _LOG.warning("%s: %s", name_version(record.key), why)
+            try:
+                return self._load(record, folder, progress)
+            except LoadFailed as error:
+                if error.is_transient or not why:
+                    raise
+                raise LoadFailed(f"{error.reason} {why}", is_transient=False) from error
 
     def form(self, digest: str) -> Form | None:
         """Return in which form a version was loaded last; ``None`` if it never was."""
@@ -122,7 +138,27 @@ class Loader:
             return RUNNER
         return self._names.get(digest, RUNNER) if digest in self._forms else None
 
-    def _load(
+    def _load(self, record: VersionRecord, folder: Path, progress: Progress) -> Loaded:
+        """Load a version in the server's environment."""
+        if self._engines is None:
+            self._note_form(record.key.digest, Form("", "Engines are turned off here."))
+            return self._start(record, folder, progress)
+        try:
+            return self._find_form(record, folder, progress, self._engines)
+        except OSError as error:
+            _LOG.warning("no engine can be kept on this host: %s", error.strerror or error)
+            return self._start(record, folder, progress)
+
+    def _start_apart(
+        self, record: VersionRecord, folder: Path, progress: Progress, home: Home
+    ) -> Runner:
+        """Load a version in an environment of its own: an engine would be proved by other code."""
+        why = f"It runs in an environment of its own. {home.explain()}".rstrip()
+        self._note_form(record.key.digest, Form("", why))
+        ground = structs.replace(self._ground, python=home.python, claim=home.claim)
+        return self._start(record, folder, progress, ground=ground)
+
+    def _find_form(
         self, record: VersionRecord, folder: Path, progress: Progress, engines: EngineStore
     ) -> Loaded:
         digest = record.key.digest
@@ -177,14 +213,20 @@ class Loader:
     def _note(self, record: VersionRecord, kept: Kept) -> None:
         name, digest = name_version(record.key), record.key.digest
         if kept.engine is None:
-            self._forms[digest] = Form("", kept.verdict.why)
+            self._note_form(digest, Form("", kept.verdict.why))
             _LOG.info("%s has no engine: %s", name, kept.verdict.why)
             return
         described = kept.engine.description
         form = Form(described.kind, "", way(described), methods_of(described))
-        self._forms[digest] = form
+        self._note_form(digest, form)
         self._names[digest] = short_name(described)
         _LOG.info("%s answers by the engine of %s (%s)", name, form.engine, form.way)
+
+    def _note_form(self, digest: str, form: Form) -> None:
+        home = self._homes.get(digest, Home())
+        self._forms[digest] = structs.replace(
+            form, environment=home.name, differences=home.differences
+        )
 
     def _start_again(self, record: VersionRecord, progress: Progress) -> Runner:
         return self._start(record, self._cache.fetch(record, progress), progress)
@@ -196,12 +238,13 @@ class Loader:
         progress: Progress,
         *,
         engine_folder: Path | None = None,
+        ground: Ground | None = None,
     ) -> Runner:
         return start_runner(
             record.key,
             folder,
             limits=self._limits,
-            scratch_root=self._scratch_root,
+            ground=ground or self._ground,
             progress=progress,
             engine_folder=engine_folder,
         )

@@ -14,7 +14,7 @@ MOST_LOADS = 3
 _FIRST_DELAY_S = 1.0
 _LONGEST_DELAY_S = 60.0
 _LOAD_TRIES = 5
-_COSTLY_STATES = frozenset({State.LOADING, State.WARMING, State.TESTING})
+_COSTLY_STATES = frozenset({State.BUILDING, State.LOADING, State.WARMING, State.TESTING})
 _IDLE_STATES = frozenset({State.STANDBY, State.DRAINING})
 
 

@@ -22,6 +22,7 @@ from gateway.serving.frames import Assembler, FrameError
 from gateway.serving.launch import (
     OUTSIDE_SIGNALS,
     Child,
+    Ground,
     RunnerLimits,
     await_ready,
     describe_end,
@@ -56,7 +57,7 @@ def start_runner(
     folder: Path,
     *,
     limits: RunnerLimits,
-    scratch_root: Path,
+    ground: Ground,
     progress: Progress,
     engine_folder: Path | None = None,
 ) -> "Runner":
@@ -66,7 +67,7 @@ def start_runner(
         key: The version.
         folder: Its files.
         limits: What the process may take.
-        scratch_root: Where it gets its working folder.
+        ground: Where the process is started.
         progress: Told of states; calls the load off.
         engine_folder: Where an engine made of the model goes; none when none is wanted.
 
@@ -76,7 +77,7 @@ def start_runner(
         LoadCancelled: The load was called off.
     """
     progress.enter(State.LOADING)
-    child = launch(folder, limits, scratch_root, engine_folder=engine_folder)
+    child = launch(folder, limits, ground, engine_folder=engine_folder)
     try:
         ready = await_ready(child, limits, progress)
     except BaseException:

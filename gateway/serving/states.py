@@ -12,6 +12,8 @@ class State(StrEnum):
     """Its files are on their way into the host's cache."""
     VERIFYING = "VERIFYING"
     """The bytes that will be loaded are being compared with the digest."""
+    BUILDING = "BUILDING"
+    """The environment that it needs is being built, if that is another one than the server's."""
     LOADING = "LOADING"
     """A process of its own unpickles it."""
     WARMING = "WARMING"
@@ -34,6 +36,7 @@ LOAD_STATES = (
     State.ABSENT,
     State.FETCHING,
     State.VERIFYING,
+    State.BUILDING,
     State.LOADING,
     State.WARMING,
     State.TESTING,
@@ -47,7 +50,11 @@ _MOVES: dict[State, frozenset[State]] = {
     State.ABSENT: frozenset({State.FETCHING, State.FAILED}),
     # A cached copy that is refused by VERIFYING is fetched anew.
     State.FETCHING: frozenset({State.VERIFYING, State.FAILED, State.ABSENT}),
-    State.VERIFYING: frozenset({State.FETCHING, State.LOADING, State.FAILED, State.ABSENT}),
+    # Most versions need no environment of their own.
+    State.VERIFYING: frozenset(
+        {State.FETCHING, State.BUILDING, State.LOADING, State.FAILED, State.ABSENT}
+    ),
+    State.BUILDING: frozenset({State.LOADING, State.FAILED, State.ABSENT}),
     # Without an input example there is nothing to warm up or test with.
     State.LOADING: frozenset({State.WARMING, State.STANDBY, State.FAILED, State.ABSENT}),
     State.WARMING: frozenset({State.TESTING, State.FAILED, State.ABSENT}),

@@ -29,6 +29,7 @@ WRONG_ANSWER = Signature(
 SETTINGS = {
     "serving": {"load_timeout_s": 9},
     "registry": {"switch_timeout_s": 17},
+    "environments": {"mode": "auto", "offline": True},
 }
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 
@@ -94,6 +95,10 @@ def lost_a_file_on_disk(server: Server) -> int:
     return version
 
 
+def needs_a_package_that_nobody_has(server: Server) -> int:
+    return register_changed(server, "requirements.txt", b"no-such-package==1.0\n")
+
+
 BROKEN = [
     (raises_an_import_error, "a_module_that_nobody_has"),
     (ends_its_process, "exit|ended"),
@@ -105,6 +110,7 @@ BROKEN = [
     (has_an_unreadable_description, "MLmodel"),
     (was_changed_on_disk, "model.pkl"),
     (lost_a_file_on_disk, "model.pkl"),
+    (needs_a_package_that_nobody_has, "no-such-package"),
 ]
 
 

@@ -17,7 +17,7 @@ from gateway.queue_metrics import CONCURRENCY_LIMIT, QUEUE_AGE, QUEUE_DEPTH
 from gateway.serving.admission import Bounds, Shed
 from gateway.serving.concurrency import adaptive, fixed
 from gateway.serving.failure import Overloaded
-from gateway.serving.launch import RunnerLimits
+from gateway.serving.launch import Ground, RunnerLimits
 from gateway.serving.pacing import Pacing, QueueLimits, queue_limits
 from gateway.serving.progress import Progress
 from gateway.serving.runner import Runner, start_runner
@@ -46,7 +46,9 @@ async def serving(
     key = VersionKey(tmp_path.name, 1, "")
 
     def start() -> Runner:
-        return start_runner(key, folder, limits=limits, scratch_root=tmp_path, progress=Progress())
+        return start_runner(
+            key, folder, limits=limits, ground=Ground(tmp_path), progress=Progress()
+        )
 
     runner = await asyncio.to_thread(start)
     await runner.attach(lambda _: None)

@@ -16,7 +16,7 @@ import uvloop
 
 from gateway.serving.admission import Bounds
 from gateway.serving.failure import LoadCancelled, LoadFailed
-from gateway.serving.launch import RunnerLimits
+from gateway.serving.launch import Ground, RunnerLimits
 from gateway.serving.pacing import QueueLimits
 from gateway.serving.progress import Progress
 from gateway.serving.runner import Runner, start_runner
@@ -44,7 +44,7 @@ def start(
     tmp_path: Path, folder: Path, *, limits: RunnerLimits = LIMITS, progress: Progress | None = None
 ) -> Runner:
     return start_runner(
-        KEY, folder, limits=limits, scratch_root=tmp_path, progress=progress or Progress()
+        KEY, folder, limits=limits, ground=Ground(tmp_path), progress=progress or Progress()
     )
 
 
@@ -490,12 +490,12 @@ def test_a_runner_dies_with_its_worker_even_when_the_model_hangs(tmp_path: Path)
 _WORKER = """
 import sys
 from pathlib import Path
-from gateway.serving.launch import RunnerLimits
+from gateway.serving.launch import Ground, RunnerLimits
 from gateway.serving.progress import Progress
 from gateway.serving.runner import start_runner
 from registry.route import VersionKey
 key, folder, scratch = VersionKey("m", 1, ""), Path(sys.argv[1]), Path(sys.argv[2])
-start_runner(key, folder, limits=RunnerLimits(), scratch_root=scratch, progress=Progress())
+start_runner(key, folder, limits=RunnerLimits(), ground=Ground(scratch), progress=Progress())
 """
 
 

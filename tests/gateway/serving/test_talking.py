@@ -15,7 +15,7 @@ import pytest
 import uvloop
 
 from gateway.serving.frames import FrameError
-from gateway.serving.launch import RunnerLimits
+from gateway.serving.launch import Ground, RunnerLimits
 from gateway.serving.progress import Progress
 from gateway.serving.runner import Runner, start_runner
 from gateway.serving.talking import CREDIT, Talk
@@ -73,7 +73,9 @@ async def talking(
     folder = sp.save(tmp_path / "model", model or Talker())
 
     def start() -> Runner:
-        return start_runner(KEY, folder, limits=limits, scratch_root=tmp_path, progress=Progress())
+        return start_runner(
+            KEY, folder, limits=limits, ground=Ground(tmp_path), progress=Progress()
+        )
 
     runner = await asyncio.to_thread(start)
     await runner.attach(lambda _reason: None)
