@@ -241,7 +241,14 @@ class Worker:
         engines = EngineStore(cache_dir / "engines") if serving.engines else None
         environments = Environments(cache_dir / "environments", self.settings.environments)
         scratch = cache_dir / "scratch"
-        self.loader = Loader(cache, limits, scratch, engines=engines, environments=environments)
+        self.loader = Loader(
+            cache,
+            limits,
+            scratch,
+            engines=engines,
+            environments=environments,
+            replicas=serving.replicas_for,
+        )
         retention = Retention(window_s=serving.rollback_window_s)
         total_bytes = worker_budget(serving.memory_budget_bytes, self.settings.server.workers)
         budget = Budget(total_bytes, idle_unload_s=serving.idle_unload_s)

@@ -3,9 +3,12 @@
 ``gateway.settings`` reads, checks and shows them.
 """
 
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
+
+MOST_REPLICAS = 64
 
 
 class HoldingSettings(Struct, frozen=True, kw_only=True):
@@ -33,3 +36,40 @@ class HoldingSettings(Struct, frozen=True, kw_only=True):
             description="Seconds without a request after which a version goes that no route names.",
         ),
     ] = 600.0
+    replicas: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=MOST_REPLICAS,
+            description="Processes in which a version without an engine answers, in each worker.",
+        ),
+    ] = 1
+    replicas_of: Annotated[
+        tuple[str, ...],
+        Meta(description="The same for single models, `NAME=4`."),
+    ] = ()
+
+    def replicas_for(self, model: str) -> int:
+        """Return in how many processes a model's versions without an engine answer."""
+        return parse_replicas(self.replicas_of).get(model, self.replicas)
+
+
+def parse_replicas(pairs: tuple[str, ...]) -> dict[str, int]:
+    """Read ``NAME=4`` pairs; a name may have a ``=`` itself.
+
+    Raises:
+        ValueError: One is no such pair.
+    """
+    parted = [pair.rpartition("=") for pair in pairs]
+    for name, _, count in parted:
+        if not name or not count.isdecimal() or not 1 <= int(count) <= MOST_REPLICAS:
+            raise ValueError(f"use NAME=4, with a number of 1 to {MOST_REPLICAS}")
+    return {name: int(count) for name, _, count in parted}
+
+
+def _check_replicas(pairs: tuple[str, ...]) -> None:
+    parse_replicas(pairs)
+
+
+CHECKS: Mapping[str, Callable[[Any], None]] = {"serving.replicas_of": _check_replicas}
+"""What a value must meet besides its type; raises ``ValueError``."""

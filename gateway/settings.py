@@ -18,7 +18,13 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct, field
 
-from gateway import environment_settings, overload_settings, tracing_settings, webhook_settings
+from gateway import (
+    environment_settings,
+    holding_settings,
+    overload_settings,
+    tracing_settings,
+    webhook_settings,
+)
 from gateway.environment_settings import EnvironmentSettings
 from gateway.holding_settings import HoldingSettings
 from gateway.overload_settings import HealthSettings, OverloadSettings
@@ -29,12 +35,11 @@ from tracking.errors import InvalidRequest
 ENV_PREFIX = "STAGEDOOR_"
 ENV_NESTING = "__"
 _METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-_CHECKS = {
-    **webhook_settings.CHECKS,
-    **tracing_settings.CHECKS,
-    **overload_settings.CHECKS,
-    **environment_settings.CHECKS,
-}
+_GROUPS = (
+    *(environment_settings, holding_settings, overload_settings, tracing_settings),
+    webhook_settings,
+)
+_CHECKS = {path: check for group in _GROUPS for path, check in group.CHECKS.items()}
 _FIELD_VARIABLES = {**webhook_settings.FIELD_VARIABLES, **overload_settings.FIELD_VARIABLES}
 
 _Count = Annotated[int, Meta(ge=1)]

@@ -29,6 +29,7 @@ from gateway.protocols.events import (
 from gateway.protocols.wires import JSON, WIRES, decode
 from gateway.questions import Holdings
 from gateway.routing.table import Assignment
+from gateway.serving.crew import Crew
 from gateway.serving.runner import Runner
 from gateway.serving.talking import Talk
 from gateway.tallies import level_of
@@ -92,7 +93,7 @@ class Talks:
         """
         is_stream = _is_stream(asked, exchange.scope)
         with self._holdings.lease(assignment.key) as servable:
-            if not isinstance(servable, Runner) or not servable.can_talk:
+            if not isinstance(servable, Runner | Crew) or not servable.can_talk:
                 if asked.call.action is not Action.STREAM:
                     return None
                 pieces: AsyncIterator[Any] = _whole(servable, asked, body)
@@ -170,7 +171,7 @@ def _is_stream(asked: Asked, scope: Scope) -> bool:
 
 
 def _subject(
-    servable: Runner, asked: Asked, body: bytes
+    servable: Runner | Crew, asked: Asked, body: bytes
 ) -> tuple[Batch | dict[str, Any], dict[str, Any]]:
     """Return what a request is about, rows or a document, and its parameters."""
     protocol, content_type = asked.call.protocol, asked.body_head.content_type

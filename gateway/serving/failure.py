@@ -69,6 +69,10 @@ class LoadCancelled(ModelNotReady):
     """A load was called off because nothing asks for the version any more."""
 
 
+class NotAsked(ModelNotReady):
+    """A request came to a process that is gone, or waited for it; it was not executed."""
+
+
 class Overloaded(Unavailable):
     """A request was turned away, or let go while it waited; it was not executed.
 

@@ -4,6 +4,7 @@ The process gets a socket, a lifeline (a pipe that the kernel closes with this w
 ``confinement``) and a folder: no environment of ours, no other descriptor. Next hop: ``runner``.
 """
 
+import logging
 import os
 import selectors
 import shutil
@@ -29,6 +30,8 @@ from gateway.serving.pacing import QueueLimits
 from gateway.serving.progress import Progress
 from gateway.serving.states import State
 
+_LOG = logging.getLogger("stagedoor.serving")
+_LOGGED_CHARACTERS = 4000
 _BOOT = (
     "import sys; sys.path.append(sys.argv[1]); "
     "from gateway.serving.runner_process import main; sys.exit(main(sys.argv[2:]))"
@@ -133,6 +136,12 @@ class Child:
         """Kill the process and wait for its end."""
         self.kill()
         return self.reap()
+
+
+def log_last_words(child: Child, name: str) -> None:
+    """Leave an operator the last that a process printed, which failed."""
+    if words := child.output.tail()[-_LOGGED_CHARACTERS:].strip():
+        _LOG.warning("the process of %s last printed:\n%s", name, words)
 
 
 def launch(

@@ -5,7 +5,8 @@ where that was done on this host before, take the engine.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +14,7 @@ from typing import Protocol
 from msgspec import Struct, structs
 
 from gateway.serving.cache import Cache
+from gateway.serving.crew import Crew
 from gateway.serving.engine_servable import EngineServable
 from gateway.serving.engines.naming import RUNNER, methods_of, short_name, way
 from gateway.serving.engines.store import EngineStore, Kept
@@ -30,6 +32,7 @@ from registry.route import VersionRecord
 
 _LOG = logging.getLogger("stagedoor.serving")
 _EXAMPLE_BYTES = 256 * 1024
+_SERVERS = Home()
 
 
 class Loaded(Servable, Protocol):
@@ -61,6 +64,7 @@ class Form(Struct, frozen=True):
         methods: Which methods of the model the engine answers; its runner answers the others.
         environment: The environment of its own that it runs in; empty in the server's.
         differences: How what it was saved with differs from what the server has.
+        replicas: How many processes answer it in each worker; 0 when its engine does.
     """
 
     engine: str
@@ -69,6 +73,7 @@ class Form(Struct, frozen=True):
     methods: tuple[str, ...] = ()
     environment: str = ""
     differences: tuple[str, ...] = ()
+    replicas: int = 1
 
 
 class Loader:
@@ -80,6 +85,7 @@ class Loader:
         scratch_root: Where runners get their working folders; made when it is missing.
         engines: Where engines are on this host; none when none are wanted.
         environments: Where environments are on this host; without it, all run in the server's.
+        replicas: Returns how many runners a model's versions without an engine have.
     """
 
     def __init__(
@@ -90,12 +96,14 @@ class Loader:
         *,
         engines: EngineStore | None = None,
         environments: Environments | None = None,
+        replicas: Callable[[str], int] = lambda _model: 1,
     ) -> None:
         self._cache = cache
         self._limits = limits
         self._ground = Ground(scratch_root)
         self._engines = engines
         self._environments = environments
+        self._replicas = replicas
         self._homes: dict[str, Home] = {}
         self._forms: dict[str, Form] = {}
         self._names: dict[str, str] = {}
@@ -108,21 +116,15 @@ class Loader:
             LoadFailed: One of them failed.
             LoadCancelled: The load was called off.
         """
-        folder = self._cache.fetch(record, progress)
-        if self._environments is None:
-            return self._load(record, folder, progress)
-        with self._environments.claimed(folder, progress) as home:
+        with self._prepared(record, progress) as (folder, home):
             self._homes[record.key.digest] = home
             if home.python is not None:
-                return self._start_apart(record, folder, progress, home)
-            if why := home.explain():
-                _LOG.warning("%s: %s", name_version(record.key), why)
-            try:
-                return self._load(record, folder, progress)
-            except LoadFailed as error:
-                if error.is_transient or not why:
-                    raise
-                raise LoadFailed(f"{error.reason} {why}", is_transient=False) from error
+                loaded: Loaded = self._start_apart(record, folder, progress, home)
+            else:
+                loaded = self._load_here(record, folder, progress, home)
+            if isinstance(loaded, Runner):
+                return self._replicate(record, progress, loaded)
+            return loaded
 
     def form(self, digest: str) -> Form | None:
         """Return in which form a version was loaded last; ``None`` if it never was."""
@@ -137,6 +139,47 @@ class Loader:
         if self._engines is None:
             return RUNNER
         return self._names.get(digest, RUNNER) if digest in self._forms else None
+
+    @contextmanager
+    def _prepared(self, record: VersionRecord, progress: Progress) -> Iterator[tuple[Path, Home]]:
+        """Bring a version's files here, and find out in which environment it runs."""
+        folder = self._cache.fetch(record, progress)
+        if self._environments is None:
+            yield folder, _SERVERS
+            return
+        with self._environments.claimed(folder, progress) as home:
+            yield folder, home
+
+    def _load_here(
+        self, record: VersionRecord, folder: Path, progress: Progress, home: Home
+    ) -> Loaded:
+        """Load a version in the server's environment, and tell where that is another one."""
+        if why := home.explain():
+            _LOG.warning("%s: %s", name_version(record.key), why)
+        try:
+            return self._load(record, folder, progress)
+        except LoadFailed as error:
+            if error.is_transient or not why:
+                raise
+            raise LoadFailed(f"{error.reason} {why}", is_transient=False) from error
+
+    def _replicate(self, record: VersionRecord, progress: Progress, first: Runner) -> Loaded:
+        """Start as many more runners as there are to be: one by one, as everything is loaded."""
+        count = self._replicas(record.key.model)
+        form = self._forms.get(record.key.digest)
+        if form is not None:
+            self._forms[record.key.digest] = structs.replace(form, replicas=count)
+        if count == 1:
+            return first
+        runners = [first]
+        try:
+            while len(runners) < count:
+                runners.append(self._start_again(record, Progress(of=progress)))
+        except BaseException:
+            for runner in runners:
+                runner.close()
+            raise
+        return Crew(runners, partial(self._start_again, record))
 
     def _load(self, record: VersionRecord, folder: Path, progress: Progress) -> Loaded:
         """Load a version in the server's environment."""
@@ -155,8 +198,7 @@ class Loader:
         """Load a version in an environment of its own: an engine would be proved by other code."""
         why = f"It runs in an environment of its own. {home.explain()}".rstrip()
         self._note_form(record.key.digest, Form("", why))
-        ground = structs.replace(self._ground, python=home.python, claim=home.claim)
-        return self._start(record, folder, progress, ground=ground)
+        return self._start(record, folder, progress, home=home)
 
     def _find_form(
         self, record: VersionRecord, folder: Path, progress: Progress, engines: EngineStore
@@ -217,19 +259,20 @@ class Loader:
             _LOG.info("%s has no engine: %s", name, kept.verdict.why)
             return
         described = kept.engine.description
-        form = Form(described.kind, "", way(described), methods_of(described))
+        form = Form(described.kind, "", way(described), methods_of(described), replicas=0)
         self._note_form(digest, form)
         self._names[digest] = short_name(described)
         _LOG.info("%s answers by the engine of %s (%s)", name, form.engine, form.way)
 
     def _note_form(self, digest: str, form: Form) -> None:
-        home = self._homes.get(digest, Home())
+        home = self._homes.get(digest, _SERVERS)
         self._forms[digest] = structs.replace(
             form, environment=home.name, differences=home.differences
         )
 
     def _start_again(self, record: VersionRecord, progress: Progress) -> Runner:
-        return self._start(record, self._cache.fetch(record, progress), progress)
+        with self._prepared(record, progress) as (folder, home):
+            return self._start(record, folder, progress, home=home)
 
     def _start(
         self,
@@ -238,13 +281,13 @@ class Loader:
         progress: Progress,
         *,
         engine_folder: Path | None = None,
-        ground: Ground | None = None,
+        home: Home = _SERVERS,
     ) -> Runner:
         return start_runner(
             record.key,
             folder,
             limits=self._limits,
-            ground=ground or self._ground,
+            ground=structs.replace(self._ground, python=home.python, claim=home.claim),
             progress=progress,
             engine_folder=engine_folder,
         )

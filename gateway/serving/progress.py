@@ -15,10 +15,14 @@ class Progress:
 
     Args:
         on_state: Called in the thread of the load.
+        of: The load of which this one is a part, and with which it is called off.
     """
 
-    def __init__(self, on_state: Callable[[State], None] = _ignore) -> None:
+    def __init__(
+        self, on_state: Callable[[State], None] = _ignore, *, of: "Progress | None" = None
+    ) -> None:
         self._on_state = on_state
+        self._of = of
         self._is_cancelled = False
 
     def cancel(self) -> None:
@@ -31,6 +35,8 @@ class Progress:
         Raises:
             LoadCancelled: It was.
         """
+        if self._of is not None:
+            self._of.check()
         if self._is_cancelled:
             raise LoadCancelled("The load was called off: nothing asks for this version any more.")
 

@@ -47,6 +47,10 @@ class Queue:
         self._talks = itertools.count(1)
         self._is_open = False
 
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return len(self._asks)
+
     def open(self, rows: int, call_s: float) -> None:
         """Begin to let requests in.
 

@@ -6,7 +6,6 @@ while the process is busy wait, and go together in its next call. Next hop: ``ru
 
 import asyncio
 import itertools
-import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +16,7 @@ from typing import Any
 from gateway.serving import messages
 from gateway.serving.asks import Ask, deliver, fail
 from gateway.serving.calls import Call, encode_call, error_of, note_call, read_answer
-from gateway.serving.failure import name_version
+from gateway.serving.failure import NotAsked, name_version
 from gateway.serving.frames import Assembler, FrameError
 from gateway.serving.launch import (
     OUTSIDE_SIGNALS,
@@ -27,6 +26,7 @@ from gateway.serving.launch import (
     await_ready,
     describe_end,
     launch,
+    log_last_words,
 )
 from gateway.serving.memory import process_bytes
 from gateway.serving.metering import CallMeter
@@ -43,8 +43,6 @@ from tracking.errors import (
     TooLarge,
 )
 
-_LOG = logging.getLogger("stagedoor.serving")
-_LOGGED_CHARACTERS = 4000
 _LAST_BREATH_S = 1.0
 """How long a process that has closed its channel may take to end by itself."""
 _OF_CALLS = messages.Answer | messages.Failed | messages.Piece | messages.Done
@@ -83,7 +81,7 @@ def start_runner(
     except BaseException:
         child.end_now()
         child.end.close()
-        _log_output(key, child)
+        log_last_words(child, name_version(key))
         child.output.close()
         raise
     return Runner(key, child, ready=ready, limits=limits)
@@ -167,7 +165,7 @@ class Runner(asyncio.Protocol):
             Overloaded: Too much waits for this model.
         """
         if self._death is not None:
-            raise ModelNotReady(self._explain())
+            raise NotAsked(self._explain())
         self._queue.check(rows, deadline_s)
 
     async def talk(
@@ -195,6 +193,13 @@ class Runner(asyncio.Protocol):
             talk.close()
             raise
         return talk
+
+    @property
+    def busyness(self) -> tuple[bool, bool, int]:
+        """Whether it is dead, whether it talks, and for how many it has yet to answer."""
+        asks = () if self._call is None else self._call.asks
+        talks = any(ask.talk is not None for ask in asks)
+        return self._death is not None, talks, len(asks) + len(self._queue)
 
     def memory_bytes(self) -> int:
         """Return what the process takes now. Blocking, safe from any thread."""
@@ -352,7 +357,7 @@ class Runner(asyncio.Protocol):
         call, self._call = self._call, None
         if call is not None:
             call.watchdog.cancel()
-        self._queue.close(ModelNotReady(self._explain()))
+        self._queue.close(NotAsked(self._explain()))
         return call
 
     async def _bury(self, cause: str | None, call: Call | None) -> None:
@@ -361,7 +366,7 @@ class Runner(asyncio.Protocol):
         code = await asyncio.to_thread(self._child.end_now)
         if call is not None:
             self._fail_call(call, is_to_blame=cause is not None or -code not in OUTSIDE_SIGNALS)
-        _log_output(self.key, self._child)
+        log_last_words(self._child, name_version(self.key))
         self._on_death(f"The model's process {cause or describe_end(code)}.")
 
     def _fail_call(self, call: Call, *, is_to_blame: bool) -> None:
@@ -383,12 +388,6 @@ class Runner(asyncio.Protocol):
         else:
             self._transport.abort()
         self._child.output.close()
-
-
-def _log_output(key: VersionKey, child: Child) -> None:
-    """Leave an operator the last words of a process that failed."""
-    if words := child.output.tail()[-_LOGGED_CHARACTERS:].strip():
-        _LOG.warning("the process of %s last printed:\n%s", name_version(key), words)
 
 
 def _ignore(_reason: str) -> None:

@@ -26,7 +26,7 @@ SIGNATURE = Signature(inputs=(TensorSpec("float64", (-1, 3)),), outputs=())
 WRONG_ANSWER = Signature(
     inputs=(TensorSpec("float64", (-1, 3)),), outputs=(TensorSpec("float64", (-1, 7)),)
 )
-SETTINGS = {
+SETTINGS: dict[str, dict[str, object]] = {
     "serving": {"load_timeout_s": 9},
     "registry": {"switch_timeout_s": 17},
     "environments": {"mode": "auto", "offline": True},
