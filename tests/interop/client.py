@@ -1,13 +1,16 @@
 """Scripts of other clients, run by their own Python against a server of ours."""
 
 import json
+import secrets
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 150.0
+_LOWEST_PORT, _PORTS = 10_000, 20_000
 
 
 def python_of(client: str) -> Path:
@@ -46,8 +49,13 @@ def run_script(name: str, *, url: str, folder: Path, client: str = "mlflow") -> 
 
 
 def free_port() -> int:
-    """Return a port of this host that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """Return a port of this host that nobody listens on now.
+
+    It is beneath those that the kernel gives to whoever asks for any, so that no other test gets it
+    before a server has bound it.
+    """
+    while True:
+        port = _LOWEST_PORT + secrets.randbelow(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
