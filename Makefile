@@ -67,9 +67,10 @@ $(PEERS:%=.venvs/%/.ready): .venvs/%/.ready: $(BOOT)/bin/uv requirements/peers/%
 demo: setup
 	$(BIN)/stagedoor demo $(if $(ONCE),--once)
 
-# All checks. Each of them also runs alone from .venv/bin.
+# All checks. Each of them also runs alone from .venv/bin. Three processes keep two cores busy, as
+# tests wait as much as they compute; files of long tests begin first (tests/conftest.py).
 test: check interop-env
-	$(BIN)/pytest -n $(or $(JOBS),2) --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder
 
 # What takes minutes: kills, races, large files, full disks. ARGS="--only kills --loops 5 --seed 1".
 chaos: setup
