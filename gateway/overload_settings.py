@@ -28,13 +28,13 @@ class OverloadSettings(Struct, frozen=True, kw_only=True):
     ] = 60.0
     max_queue_ms: Annotated[
         _Milliseconds,
-        Meta(description="Predicted milliseconds a request may wait for its model in a burst."),
+        Meta(description="Predicted milliseconds a request may wait for its model."),
     ] = 2000
     standing_ms: Annotated[
         _Milliseconds,
         Meta(
-            description="The same, once requests have waited for this long without a break; who "
-            "goes in the very next call may always wait."
+            description="The same, for a while after it was too long for somebody: whoever is let "
+            "in under overload is answered soon. Who goes in the very next call may always wait."
         ),
     ] = 100
     max_waiting: Annotated[_Count, Meta(description="Requests that wait for one version.")] = 1000

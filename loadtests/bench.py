@@ -99,11 +99,13 @@ def read_plan(given: Sequence[str]) -> Plan:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--seconds", type=int, default=2, help="for each measurement")
     parser.add_argument(
-        "--quick", action="store_true", help="ours and the floor, one row, 3 rounds"
+        "--quick",
+        action="store_true",
+        help="ours and the floor, one row, 3 rounds, where nothing else is given",
     )
+    if parser.parse_args(given).quick:
+        parser.set_defaults(**_QUICK)
     told = parser.parse_args(given)
-    if told.quick:
-        vars(told).update(_QUICK)
     cases = [
         Case(workers, model, rows, connections)
         for workers in told.workers

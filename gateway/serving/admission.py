@@ -41,8 +41,7 @@ class Bounds(Struct, frozen=True):
     Args:
         max_waiting: Requests that wait.
         max_queue_s: Predicted wait, in a burst.
-        standing_s: Predicted wait, once there has been a queue for as long without a break; a full
-            call, where that is longer.
+        standing_s: Predicted wait, while the queue has run over; a full call, where that is longer.
     """
 
     max_waiting: int
@@ -57,13 +56,11 @@ class Backlog(Struct, frozen=True):
         waiting: Requests that wait.
         rows: Theirs.
         busy_s: How long the call under way will still take.
-        stood_s: For how long somebody has been waiting without a break.
     """
 
     waiting: int
     rows: int
     busy_s: float
-    stood_s: float
 
 
 class Forecast(Struct, frozen=True):
@@ -100,7 +97,7 @@ def foresee(backlog: Backlog, rows: int, cost: Cost, max_rows: int) -> Forecast:
 
 
 def refuse(
-    backlog: Backlog, forecast: Forecast, bounds: Bounds, *, remaining_s: float
+    backlog: Backlog, forecast: Forecast, bounds: Bounds, *, remaining_s: float, is_over: bool
 ) -> Shed | None:
     """Decide whether a request is turned away; ``None`` lets it wait.
 
@@ -112,6 +109,7 @@ def refuse(
         forecast: What it has to expect.
         bounds: How far the queue may grow.
         remaining_s: Its own time.
+        is_over: Whether the queue has run over: see ``overflow``.
     """
     if backlog.waiting >= bounds.max_waiting:
         return Shed.FULL
@@ -119,8 +117,7 @@ def refuse(
         return Shed.LATE
     if forecast.is_next:
         return None
-    settled_s = max(bounds.standing_s, forecast.full_s)
-    limit_s = settled_s if backlog.stood_s > settled_s else bounds.max_queue_s
+    limit_s = max(bounds.standing_s, forecast.full_s) if is_over else bounds.max_queue_s
     return Shed.WAIT if forecast.wait_s > limit_s else None
 
 

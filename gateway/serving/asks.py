@@ -50,12 +50,10 @@ class Asks:
 
     Attributes:
         rows: Theirs, together.
-        since_s: Since when somebody waits without a break, on the monotonic clock.
     """
 
     def __init__(self) -> None:
         self.rows = 0
-        self.since_s = 0.0
         self._waiting: dict[int, Ask] = {}
         self._halves: list[list[Ask]] = []
 
@@ -65,8 +63,6 @@ class Asks:
     def add(self, ask: Ask) -> None:
         """Take a request in, behind all others."""
         ask.since_s = time.monotonic()
-        if not self._waiting:
-            self.since_s = ask.since_s
         self._waiting[id(ask)] = ask
         self.rows += ask.batch.rows
 

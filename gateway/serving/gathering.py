@@ -25,6 +25,7 @@ from gateway.serving.engines.in_worker import InWorker
 from gateway.serving.engines.refusal import Refused, refusal
 from gateway.serving.failure import Overloaded
 from gateway.serving.metering import CallMeter
+from gateway.serving.overflow import Overflow
 from registry.tensors import Prediction
 from tracking.errors import DeadlineExceeded, ModelFailed, StagedoorError, Unavailable
 
@@ -93,7 +94,8 @@ class Gathering:
         self._waiting: list[_Ask] = []
         self._waiting_rows = 0
         self._dear: list[_Ask] = []
-        self._dear_since_s = self._busy_until_s = 0.0
+        self._busy_until_s = 0.0
+        self._overflow = Overflow()
         self._thread: ThreadPoolExecutor | None = None
         self._is_busy = False
         self.meter: CallMeter | None = None
@@ -164,11 +166,8 @@ class Gathering:
         _settle(asks, call.outcomes)
 
     def _add_dear(self, ask: _Ask) -> None:
-        now_s = time.monotonic()
         if self._is_busy:
-            self._check(ask, now_s)
-        if not self._dear:
-            self._dear_since_s = now_s
+            self._check(ask, time.monotonic())
         self._dear.append(ask)
         self._send_dear()
 
@@ -178,11 +177,13 @@ class Gathering:
             waiting=len(self._dear),
             rows=sum(len(one.rows) for one in self._dear),
             busy_s=abs(self._busy_until_s - now_s),
-            stood_s=now_s - self._dear_since_s if self._dear else 0.0,
         )
         forecast = foresee(backlog, len(ask.rows), self._cost, self._limits.max_rows)
-        left_s = ask.deadline_s - now_s
-        shed = refuse(backlog, forecast, self._limits.bounds, remaining_s=left_s)
+        left_s, is_over = ask.deadline_s - now_s, self._overflow.is_on(now_s)
+        bounds = self._limits.bounds
+        shed = refuse(backlog, forecast, bounds, remaining_s=left_s, is_over=is_over)
+        if shed is Shed.WAIT:
+            self._overflow = self._overflow.after_refusal(now_s)
         if shed is not None:
             message = f"{len(self._dear)} large requests wait for this model: try again shortly."
             raise Overloaded(message, shed, drain_s=forecast.wait_s + forecast.call_s)

@@ -15,6 +15,7 @@ from gateway.serving.asks import Asks
 from gateway.serving.concurrency import Concurrency, adaptive, fixed
 from gateway.serving.cost import CallTimes
 from gateway.serving.failure import Overloaded, name_version
+from gateway.serving.overflow import Overflow
 from registry.route import VersionKey
 
 _MS = 1e-3
@@ -56,6 +57,7 @@ class Pacing:
         self._cap = max_rows
         self._times = CallTimes()
         self._concurrency = limits.concurrency
+        self._overflow = Overflow()
         self._began_s = 0.0
         self._expected_s = 0.0
         self._rows = 0
@@ -112,9 +114,12 @@ class Pacing:
         backlog = self._backlog(asks, now_s)
         forecast = admission.foresee(backlog, rows, self._times.cost, self.max_rows)
         bounds, left_s = self._limits.bounds, deadline_s - now_s
-        shed = admission.refuse(backlog, forecast, bounds, remaining_s=left_s)
+        is_over = self._overflow.is_on(now_s)
+        shed = admission.refuse(backlog, forecast, bounds, remaining_s=left_s, is_over=is_over)
         if shed is None:
             return
+        if shed is admission.Shed.WAIT:
+            self._overflow = self._overflow.after_refusal(now_s)
         message = _say(shed, name_version(key), backlog, forecast)
         drain_s = forecast.wait_s + forecast.call_s
         raise Overloaded(message, shed, drain_s=drain_s)
@@ -123,8 +128,7 @@ class Pacing:
         busy_s = 0.0
         if self._rows:
             busy_s = admission.busy_s(self._expected_s, now_s - self._began_s)
-        stood_s = now_s - asks.since_s if len(asks) else 0.0
-        return Backlog(len(asks), asks.rows, busy_s, stood_s)
+        return Backlog(len(asks), asks.rows, busy_s)
 
 
 def _say(shed: admission.Shed, version: str, backlog: Backlog, forecast: Forecast) -> str:

@@ -24,8 +24,8 @@ COST = Cost(call_s=0.1, row_s=0.01)
 SIZES = st.integers(0, 1000)
 
 
-def backlog(waiting: int = 0, rows: int = 0, busy: float = 0.0, *, stood: float = 0.0) -> Backlog:
-    return Backlog(waiting, rows, busy, stood)
+def backlog(waiting: int = 0, rows: int = 0, busy: float = 0.0) -> Backlog:
+    return Backlog(waiting, rows, busy)
 
 
 def forecast_of(wait_s: float, call_s: float, *, is_next: bool) -> Forecast:
@@ -54,26 +54,37 @@ def test_a_wait_is_foreseen_in_whole_calls(
 
 
 @pytest.mark.parametrize(
-    ("before", "forecast", "remaining_s", "reason"),
+    ("waiting", "forecast", "remaining_s", "reason"),
     [
-        (backlog(), forecast_of(0.0, 0.1, is_next=True), math.inf, None),
-        (backlog(waiting=10), forecast_of(0.0, 0.1, is_next=True), math.inf, Shed.FULL),
-        (backlog(waiting=9), forecast_of(1.9, 0.1, is_next=False), math.inf, None),
-        (backlog(waiting=9), forecast_of(2.1, 0.1, is_next=False), math.inf, Shed.WAIT),
-        (backlog(), forecast_of(9.0, 9.0, is_next=True), math.inf, None),
-        (backlog(), forecast_of(0.4, 0.2, is_next=True), 0.5, Shed.LATE),
-        (backlog(), forecast_of(0.4, 0.1, is_next=False), 0.5, None),
-        (backlog(stood=0.3), forecast_of(0.2, 0.1, is_next=False), math.inf, Shed.WAIT),
-        (backlog(stood=0.3), forecast_of(0.2, 0.1, is_next=True), math.inf, None),
-        (backlog(stood=0.3), forecast_of(0.1, 0.1, is_next=False), math.inf, None),
-        (backlog(stood=0.3), forecast_of(1.0, 0.5, is_next=False), math.inf, None),
-        (backlog(stood=0.6), forecast_of(1.0, 0.5, is_next=False), math.inf, Shed.WAIT),
+        (0, forecast_of(0.0, 0.1, is_next=True), math.inf, None),
+        (10, forecast_of(0.0, 0.1, is_next=True), math.inf, Shed.FULL),
+        (9, forecast_of(1.9, 0.1, is_next=False), math.inf, None),
+        (9, forecast_of(2.1, 0.1, is_next=False), math.inf, Shed.WAIT),
+        (0, forecast_of(9.0, 9.0, is_next=True), math.inf, None),
+        (0, forecast_of(0.4, 0.2, is_next=True), 0.5, Shed.LATE),
+        (0, forecast_of(0.4, 0.1, is_next=False), 0.5, None),
     ],
 )
 def test_the_table_of_refusals(
-    before: Backlog, forecast: Forecast, remaining_s: float, reason: Shed | None
+    waiting: int, forecast: Forecast, remaining_s: float, reason: Shed | None
 ) -> None:
-    assert refuse(before, forecast, BOUNDS, remaining_s=remaining_s) is reason
+    before = backlog(waiting)
+
+    assert refuse(before, forecast, BOUNDS, remaining_s=remaining_s, is_over=False) is reason
+
+
+@pytest.mark.parametrize(
+    ("forecast", "reason"),
+    [
+        (forecast_of(0.2, 0.1, is_next=False), Shed.WAIT),
+        (forecast_of(0.2, 0.1, is_next=True), None),
+        (forecast_of(0.1, 0.1, is_next=False), None),
+        (forecast_of(0.5, 0.5, is_next=False), None),  # no longer than a full call
+        (forecast_of(1.0, 0.5, is_next=False), Shed.WAIT),
+    ],
+)
+def test_a_queue_that_has_run_over_is_short(forecast: Forecast, reason: Shed | None) -> None:
+    assert refuse(backlog(), forecast, BOUNDS, remaining_s=math.inf, is_over=True) is reason
 
 
 @given(SIZES, SIZES, st.integers(1, 50))
