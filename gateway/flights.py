@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from gateway.asgi import Flight, Scope
+from gateway.decoding import least_large
 from gateway.lines import Asked, Line, Lines, Way, read_asked
 from gateway.protocols.wires import is_plain
 from gateway.request_ids import RequestIds
@@ -69,9 +70,10 @@ class Ticket:
     def __init__(self, desk: Desk, scope: Scope, asked: Asked) -> None:
         self._desk = desk
         self._raw_path: bytes = scope["raw_path"]
-        self._max_body_bytes: int = scope["max_body_bytes"]
         self._has_key = bool(asked.key)
         self._content_type = asked.body_head.content_type
+        largest = least_large(asked.call.protocol, self._content_type) - 1
+        self._max_body_bytes = min(scope["max_body_bytes"], largest)
 
     def board(self, body: bytes, flight: Flight) -> bool:
         """Let a request board, if it can; say whether it did."""

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from gateway.asgi import Headers, Receive, Scope, Send, again, read_body, send_answer, send_at_once
 from gateway.auth.policy import LOCAL, Permission
 from gateway.deadlines import deadline_of, sooner
+from gateway.decoding import Decoding
 from gateway.departure import CallerLeft, Lookout
 from gateway.flights import Desk, Ticket
 from gateway.intake import Intake
@@ -24,7 +25,7 @@ from gateway.outcomes import Failure, observe_departure, observe_refusal, tell
 from gateway.place import Place
 from gateway.probe import During, Ending
 from gateway.protocols.call import ABOUT_SERVER, Action, ProtocolName, parse_call, protocol_of
-from gateway.protocols.wires import JSON, decode, encode, is_plain
+from gateway.protocols.wires import JSON, encode, is_plain
 from gateway.questions import Holdings, Questions, Shelf
 from gateway.replies import Answer, check_permission, id_header
 from gateway.routing.bucketing import check_key
@@ -75,6 +76,7 @@ class Predict:
         self._talks = Talks(holdings)
         self._slices = Slices()
         self._lookout = Lookout()
+        self._decoding = Decoding()
         self.intake = Intake(place.max_requests, place.max_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -137,7 +139,7 @@ class Predict:
             if getattr(servable, "can_talk", False):
                 return None
             servable.check_admission(0, deadline_s)
-            sent = line.wire.decode(body, head.content_type, servable.signature)
+            sent = await self._decoding.read(asked, body, servable.signature, deadline_s)
             if (sent.routing_key and not asked.key) or not is_plain(sent):
                 return None
             deadline_s = sooner(deadline_s, sent.timeout_us, time.monotonic())
@@ -383,8 +385,7 @@ class Predict:
         protocol, began_s = asked.call.protocol, time.monotonic()
         with self._holdings.lease(assignment.key) as servable:
             servable.check_admission(0, deadline_s)
-            with During("decode"):
-                request = decode(protocol, body, asked.body_head, servable.signature)
+            request = await self._decoding.read(asked, body, servable.signature, deadline_s)
             if request.routing_key and not asked.key and type(asked.call.ref) is Live:
                 keyed = replace(asked, key=request.routing_key.encode())
                 return await self.answer(keyed, body, deadline_s)
