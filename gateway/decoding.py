@@ -14,6 +14,7 @@ from gateway.probe import During
 from gateway.protocols.call import ProtocolName
 from gateway.protocols.wires import decode
 from gateway.serving.admission import Shed
+from gateway.serving.callers import CALLER, Caller, priority_of
 from gateway.serving.failure import Overloaded
 from registry.signature import Signature
 from registry.tensors import InferRequest
@@ -54,19 +55,27 @@ class Decoding:
             Overloaded: The request's time was over before its body was read.
             StagedoorError: The rows cannot be read, or do not fit the signature.
         """
-        protocol, head = asked.call.protocol, asked.body_head
         with During("decode"):
-            if len(body) < least_large(protocol, head.content_type):
-                return decode(protocol, body, head, signature)
-            if self._thread is None:
-                self._thread = ThreadPoolExecutor(1, thread_name_prefix="decoding")
-            read = asyncio.get_running_loop().run_in_executor(
-                self._thread, decode, protocol, body, head, signature
-            )
-            left_s = None if deadline_s == math.inf else deadline_s - time.monotonic()
-            try:
-                async with asyncio.timeout(left_s):
-                    return await read
-            except TimeoutError:
-                message = "The time for this request was over while its body was read."
-                raise Overloaded(message, Shed.LATE) from None
+            request = await self._read(asked, body, signature, deadline_s)
+        if request.priority is not None:
+            CALLER.set(Caller(asked.caller.key, priority_of(request.priority)))
+        return request
+
+    async def _read(
+        self, asked: Asked, body: bytes, signature: Signature | None, deadline_s: float
+    ) -> InferRequest:
+        protocol, head = asked.call.protocol, asked.body_head
+        if len(body) < least_large(protocol, head.content_type):
+            return decode(protocol, body, head, signature)
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="decoding")
+        read = asyncio.get_running_loop().run_in_executor(
+            self._thread, decode, protocol, body, head, signature
+        )
+        left_s = None if deadline_s == math.inf else deadline_s - time.monotonic()
+        try:
+            async with asyncio.timeout(left_s):
+                return await read
+        except TimeoutError:
+            message = "The time for this request was over while its body was read."
+            raise Overloaded(message, Shed.LATE) from None

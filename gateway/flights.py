@@ -16,6 +16,7 @@ from gateway.protocols.wires import is_plain
 from gateway.request_ids import RequestIds
 from gateway.routing.bucketing import check_key
 from gateway.routing.table import RouteTable
+from gateway.serving.callers import Caller
 from gateway.serving.engine_servable import EngineServable
 from gateway.serving.lease import Lease
 from gateway.watching import Watcher
@@ -55,22 +56,24 @@ class Desk:
         asked = read_asked(line.call, scope, "")
         try:
             check_key(asked.key)
+            caller = asked.caller
         except StagedoorError:
             return None
         if asked.body_head.head_length is not None or asked.timeout_ms:
             return None
-        return Ticket(self, scope, asked)
+        return Ticket(self, scope, asked, caller)
 
 
 class Ticket:
     """See ``gateway.asgi.Ticket``. Immutable, shared by requests with the same head."""
 
-    __slots__ = ("_content_type", "_desk", "_has_key", "_max_body_bytes", "_raw_path")
+    __slots__ = ("_caller", "_content_type", "_desk", "_has_key", "_max_body_bytes", "_raw_path")
 
-    def __init__(self, desk: Desk, scope: Scope, asked: Asked) -> None:
+    def __init__(self, desk: Desk, scope: Scope, asked: Asked, caller: Caller) -> None:
         self._desk = desk
         self._raw_path: bytes = scope["raw_path"]
         self._has_key = bool(asked.key)
+        self._caller = caller
         self._content_type = asked.body_head.content_type
         largest = least_large(asked.call.protocol, self._content_type) - 1
         self._max_body_bytes = min(scope["max_body_bytes"], largest)
@@ -99,7 +102,10 @@ class Ticket:
             request = line.wire.decode(body, self._content_type, servable.signature)
             if request.routing_key or request.timeout_us or not is_plain(request):
                 return False
-            waiter = Passenger(line, way, request, (flight, desk.ids.take(), lease, started_s))
+            if request.priority is not None:
+                return False
+            luggage = (flight, desk.ids.take(), lease, started_s, self._caller)
+            waiter = Passenger(line, way, request, luggage)
             if not servable.ask(request.batch, request.params, waiter):
                 return False
             waiter.take_off()
@@ -109,19 +115,28 @@ class Ticket:
 class Passenger:
     """Waits for the answer of an engine, and holds its version meanwhile. See ``Waiter``."""
 
-    __slots__ = ("_flight", "_lease", "_line", "_request", "_request_id", "_started_s", "_way")
+    __slots__ = (
+        "_flight",
+        "_lease",
+        "_line",
+        "_request",
+        "_request_id",
+        "_started_s",
+        "_way",
+        "caller",
+    )
 
     def __init__(
         self,
         line: Line,
         way: Way,
         request: InferRequest,
-        luggage: tuple[Flight, str, Lease, float],
+        luggage: tuple[Flight, str, Lease, float, Caller],
     ) -> None:
         self._line = line
         self._way = way
         self._request = request
-        self._flight, self._request_id, self._lease, self._started_s = luggage
+        self._flight, self._request_id, self._lease, self._started_s, self.caller = luggage
 
     def take_off(self) -> None:
         """Hold the version until the answer is there."""

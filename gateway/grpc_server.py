@@ -19,7 +19,7 @@ from typing import Any
 from msgspec import Struct
 
 from gateway.auth.door import Door, Head
-from gateway.auth.policy import Permission
+from gateway.auth.policy import LOCAL, Permission
 from gateway.errors import Refusal, render
 from gateway.lines import Asked, labels_of
 from gateway.metrics import observe_request
@@ -216,9 +216,9 @@ class GrpcServer:
     async def _tried(self, name: str, request: bytes, context: Any) -> tuple[bytes, Refusal | None]:
         request_id = self._ids.take()
         try:
-            await self._admit(TABLE[name].permission, context)
+            client = await self._admit(TABLE[name].permission, context)
             if name == "ModelInfer":
-                return await self._infer(request, request_id, context)
+                return await self._infer(request, (request_id, client), context)
             return await self._ask(name, request, request_id), None
         except Exception as error:  # noqa: BLE001  # the outermost frame: rendered, or logged there
             refusal = render(error, request_id)
@@ -230,22 +230,28 @@ class GrpcServer:
         told = Ending(refusal.request_id, refusal.status, refusal.code, rpc_status=rpc_status)
         self._predict.note_ending(None, told)
 
-    async def _admit(self, permission: Permission, context: Any) -> None:
+    async def _admit(self, permission: Permission, context: Any) -> str:
+        """Let a call in; name who asks: who is logged in, or else a machine."""
         head = Head()
         for key, value in context.invocation_metadata() or ():
             if key == "authorization":
                 head.authorization = value.encode() if isinstance(value, str) else value
-        await self._door.admit(_SCOPE, head, permission)
+        principal = await self._door.admit(_SCOPE, head, permission)
+        if principal is not None and principal is not LOCAL:
+            return principal.name
+        machine, _, _port = str(context.peer()).rpartition(":")
+        return machine
 
     async def _infer(
-        self, request: bytes, request_id: str, context: Any
+        self, request: bytes, who: tuple[str, str], context: Any
     ) -> tuple[bytes, Refusal | None]:
         """Answer one request's rows, or say why not; either is counted."""
+        request_id, client = who
         started_s = time.perf_counter()
         asked: Asked | None = None
         try:
-            asked = _asked(request, request_id)
-            with self._predict.intake.hold(asked.call.model, len(request)):
+            asked = _asked(request, request_id, client)
+            with self._predict.intake.hold(asked.call.model, len(request), asked.caller):
                 deadline_s = self._deadline_of(asked, context)
                 answer = await self._predict.answer(asked, request, deadline_s)
         except asyncio.CancelledError:
@@ -307,10 +313,10 @@ def _call(method: Method, protocol: ProtocolName, parsed: Any) -> Call:
     return Call(protocol, method.action, method.permission, model, ref)
 
 
-def _asked(request: bytes, request_id: str) -> Asked:
+def _asked(request: bytes, request_id: str, client: str) -> Asked:
     parsed = parse("ModelInferRequest", request)
     call = _call(TABLE["ModelInfer"], ProtocolName.V2_GRPC, parsed)
-    return Asked(call, BodyHead(), b"", request_id)
+    return Asked(call, BodyHead(), b"", request_id, client=client)
 
 
 def _body(method: Method, parsed: Any) -> bytes:

@@ -9,6 +9,7 @@ from typing import Self
 
 from gateway.asgi import Message, Receive
 from gateway.serving.admission import Shed, fits
+from gateway.serving.callers import ANYBODY, CALLER, Caller
 from gateway.serving.failure import Overloaded
 
 
@@ -27,13 +28,15 @@ class Intake:
         self.bytes = 0
         self._shares: dict[str, Share] = {}
 
-    def hold(self, model: str | None, size: int) -> "Hold":
-        """Hold a request for the length of a ``with`` block.
+    def hold(self, model: str | None, size: int, caller: Caller = ANYBODY) -> "Hold":
+        """Hold a request for the length of a ``with`` block, and note who asks.
 
         Args:
             model: Which it is for.
             size: Bytes of its body; -1 while they are not known.
+            caller: Who asks.
         """
+        CALLER.set(caller)
         name = model or ""
         return Hold(self, self._shares.get(name) or Share(name), size)
 

@@ -4,16 +4,21 @@ A *line* holds all that a path leads to while the routes stay as they are: the v
 headers, its counters. Called by ``predict`` on the event loop; kept for one snapshot of routes.
 """
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 from msgspec import Struct
 
 from gateway.asgi import Headers, Scope
+from gateway.auth.policy import LOCAL, Principal
 from gateway.deadlines import HEADER as TIMEOUT_HEADER
 from gateway.metrics import RequestLabels
 from gateway.protocols.call import Action, Call, ProtocolName, parse_call
 from gateway.protocols.wires import HEAD_LENGTH, JSON, WIRES, BodyHead, Wire
 from gateway.routing.table import Assignment, RouteTable, assign
+from gateway.serving.callers import HEADER as PRIORITY_HEADER
+from gateway.serving.callers import Caller, Priority, priority_of
 from gateway.tallies import Level, Tally, level_of
 from registry.references import Live, ModelUri
 from tracking.errors import StagedoorError
@@ -22,6 +27,7 @@ MAX_LINES = 1024
 """Of one snapshot: callers choose paths, and one version has many."""
 
 _ANY_KEY = b"k"
+_NOTHING: Mapping[str, Any] = {}
 _PROTOCOL_LABELS = {
     ProtocolName.MLFLOW: "mlflow",
     ProtocolName.V1: "v1",
@@ -41,6 +47,8 @@ class Asked(Struct, frozen=True, gc=False):
         request_id: Ours, new for each request; also what stands in for a missing key.
         timeout_ms: How long it may take, as received; empty means that the head does not say.
         length: Bytes of the body; -1 when that is not told.
+        client: Who asks: whoever has the same name gets a share together.
+        priority: As received; empty means that the head does not say.
     """
 
     call: Call
@@ -49,6 +57,18 @@ class Asked(Struct, frozen=True, gc=False):
     request_id: str
     timeout_ms: bytes = b""
     length: int = -1
+    client: str = ""
+    priority: bytes = b""
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks, for those who wait.
+
+        Raises:
+            InvalidRequest: There is no such priority.
+        """
+        level = priority_of(self.priority) if self.priority else Priority.DEFAULT
+        return Caller(self.client, level)
 
 
 class Way(Struct, frozen=True):
@@ -167,7 +187,7 @@ def read_asked(call: Call, scope: Scope, request_id: str) -> Asked:
     """Read what stands in the head of a request."""
     content_type: str | None = None
     head_length: str | None = None
-    key = timeout_ms = b""
+    key = timeout_ms = priority = b""
     length = -1
     for name, value in scope["headers"]:
         if name == b"content-type":
@@ -180,7 +200,21 @@ def read_asked(call: Call, scope: Scope, request_id: str) -> Asked:
             length = int(value)
         elif name == TIMEOUT_HEADER:
             timeout_ms = value
-    return Asked(call, BodyHead(content_type, head_length), key, request_id, timeout_ms, length)
+        elif name == PRIORITY_HEADER:
+            priority = value
+    head, client = BodyHead(content_type, head_length), _client(scope, key)
+    return Asked(call, head, key, request_id, timeout_ms, length, client, priority)
+
+
+def _client(scope: Scope, key: bytes) -> str:
+    """Name who asks: who is logged in; where nobody has to be, the key's owner, or a machine."""
+    principal: Principal | None = scope.get("state", _NOTHING).get("principal")
+    if principal is not None and principal is not LOCAL:
+        return principal.name
+    if key:
+        return f"key {key.decode('latin-1')}"
+    client: tuple[str, int] | None = scope.get("client")
+    return client[0] if client else ""
 
 
 def labels_of(assignment: Assignment | None, protocol: ProtocolName) -> RequestLabels:

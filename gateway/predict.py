@@ -94,7 +94,7 @@ class Predict:
                 check_permission(line.call, scope)
             check_key(asked.key)
             deadline_s = self.deadline_of(asked)
-            with self.intake.hold(line.call.model, asked.length) as hold:
+            with self.intake.hold(line.call.model, asked.length, asked.caller) as hold:
                 body = await read_body(hold.counted(receive))
                 with self._lookout.watch(receive):
                     reply = await self._answer_on(line, way, (asked, body, deadline_s))
@@ -185,7 +185,7 @@ class Predict:
                 await send_answer(send, _OK, reply, headers)
                 return
             deadline_s = self.deadline_of(asked)
-            with self.intake.hold(asked.call.model, asked.length) as hold:
+            with self.intake.hold(asked.call.model, asked.length, asked.caller) as hold:
                 body = await read_body(hold.counted(receive))
                 exchange = Exchange(scope, receive, send, self._headers)
                 made: Told | Answer | None = await self._talk(asked, body, exchange, deadline_s)

@@ -103,7 +103,13 @@ class QuickProtocol(DoorProtocol):
         if b"?" in self.url or b"#" in self.url:
             return None
         found = self._find_ticket(
-            {"type": "http", "method": "POST", "raw_path": self.url, "headers": self.headers}
+            {
+                "type": "http",
+                "method": "POST",
+                "raw_path": self.url,
+                "headers": self.headers,
+                "client": self.client,
+            }
         )
         if found is not None:
             self._ticket, self._ticket_head = found, head

@@ -68,6 +68,7 @@ class InferRequest(Struct, frozen=True):
         is_raw: Whether outputs are wanted as raw bytes, where ``raw_by_name`` says nothing.
         raw_by_name: Which outputs are wanted as raw bytes, and which are not.
         timeout_us: How long it may take, in microseconds, where the body says so.
+        priority: How much it matters, as it stands in the body.
     """
 
     batch: Batch
@@ -80,3 +81,4 @@ class InferRequest(Struct, frozen=True):
     is_raw: bool = False
     raw_by_name: Mapping[str, bool] = field(default_factory=dict)
     timeout_us: int | None = None
+    priority: str | float | None = None

@@ -24,11 +24,11 @@ ALL_RAW = "binary_data_output"
 RAW = "binary_data"
 """The parameter of a wanted output that asks for it as raw bytes, or not."""
 
-TIMEOUT = "timeout"
+TIMEOUT, PRIORITY = "timeout", "priority"
 """The parameter that says how many microseconds a request may take; 0 stands for none."""
 
 RESERVED = frozenset(
-    {TIMEOUT, "priority", "sequence_id", "sequence_start", "sequence_end", "headers", ALL_RAW}
+    {TIMEOUT, PRIORITY, "sequence_id", "sequence_start", "sequence_end", "headers", ALL_RAW}
 )
 """The protocol's own parameters: taken, and kept from the model. None of them orders a stateful
 sequence here."""
@@ -78,6 +78,7 @@ def request_of(
         is_raw=_flag(given, ALL_RAW) or False,
         raw_by_name=_raw_by_name(outputs or ()),
         timeout_us=_timeout_us(given.get(TIMEOUT)),
+        priority=given.get(PRIORITY),
     )
 
 

@@ -29,6 +29,8 @@ class Shed(StrEnum):
     """It would not be answered within its own time, or its time ended while it waited."""
     WAITED = "waited"
     """It has waited longer than anybody should: calls took longer than foreseen."""
+    DISPLACED = "displaced"
+    """It had to make room for somebody with a higher priority, or with fewer requests waiting."""
     BYTES = "bytes"
     """Too many bytes are held, for this model or for all."""
     REQUESTS = "requests"

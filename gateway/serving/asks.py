@@ -14,7 +14,9 @@ from msgspec import Struct
 
 from gateway.probe import Probe
 from gateway.serving import batching
+from gateway.serving.callers import ANYBODY, Caller
 from gateway.serving.talking import Talk
+from gateway.serving.turns import Turns
 from registry.tensors import Batch, Prediction
 from tracking.errors import StagedoorError
 
@@ -28,10 +30,10 @@ class Ask(Struct, eq=False):
         layout: What others must share to go with it.
         answer: The future of its answer.
         deadline_s: When it is of no use any more, on the monotonic clock.
-        since_s: When it came, on the same.
         probe: What notes its phases, if it is watched.
         asked_s: When it came, on the probe's clock.
         talk: Where its answer goes, piece by piece, if it is to come so.
+        caller: Who asks.
     """
 
     batch: Batch
@@ -39,50 +41,43 @@ class Ask(Struct, eq=False):
     layout: batching.Layout
     answer: asyncio.Future[Prediction]
     deadline_s: float = math.inf
-    since_s: float = 0.0
     probe: Probe | None = None
     asked_s: float = 0.0
     talk: Talk | None = None
+    caller: Caller = ANYBODY
 
 
 class Asks:
     """Those who wait. One per runner.
 
     Attributes:
-        rows: Theirs, together.
+        turns: They, in order.
     """
 
     def __init__(self) -> None:
-        self.rows = 0
-        self._waiting: dict[int, Ask] = {}
+        self.turns: Turns[Ask] = Turns()
         self._halves: list[list[Ask]] = []
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self.turns)
 
     def add(self, ask: Ask) -> None:
-        """Take a request in, behind all others."""
-        ask.since_s = time.monotonic()
-        self._waiting[id(ask)] = ask
-        self.rows += ask.batch.rows
+        """Take a request in."""
+        self.turns.add(ask, ask.caller, ask.batch.rows, time.monotonic())
 
     def remove(self, ask: Ask) -> bool:
         """Let a request go; say whether it was here, and not on its way or answered."""
-        if self._waiting.pop(id(ask), None) is None:
-            return False
-        self.rows -= ask.batch.rows
-        return True
+        return self.turns.remove(ask)
 
     @property
     def age_s(self) -> float:
         """How long the one has waited that waits longest."""
-        first = next(iter(self._waiting.values()), None)
-        return 0.0 if first is None else time.monotonic() - first.since_s
+        oldest_s = self.turns.oldest_s
+        return 0.0 if oldest_s is None else time.monotonic() - oldest_s
 
     def waiting_for(self, seconds: float) -> list[Ask]:
         """Return those who have waited for longer."""
-        moment_s = time.monotonic() - seconds
-        return [ask for ask in self._waiting.values() if ask.since_s < moment_s]
+        return self.turns.came_before(time.monotonic() - seconds)
 
     def take(self, *, max_rows: int, max_requests: int) -> list[Ask]:
         """Take out who goes in the next call; empty when nobody waits.
@@ -96,12 +91,12 @@ class Asks:
                 return asks
         now_s = time.monotonic()
         # Whose time is over is told so by its own alarm, which may be a little late.
-        waiting = [ask for ask in self._waiting.values() if ask.deadline_s > now_s]
+        waiting = [ask for ask in self.turns.in_order(now_s) if ask.deadline_s > now_s]
         sizes = ((ask.layout, ask.batch.rows) for ask in waiting)
         chosen = batching.choose(sizes, max_rows=max_rows, max_requests=max_requests)
         asks = [waiting[position] for position in chosen]
         for ask in asks:
-            self.remove(ask)
+            self.turns.take(ask)
         return asks
 
     def refuse(self, asks: list[Ask], error: StagedoorError) -> None:
@@ -114,10 +109,9 @@ class Asks:
 
     def fail_all(self, error: StagedoorError) -> None:
         """Fail everyone who waits."""
-        fail([*self._waiting.values(), *chain(*self._halves)], error)
-        self._waiting.clear()
+        fail([*self.turns, *chain(*self._halves)], error)
+        self.turns.clear()
         self._halves.clear()
-        self.rows = 0
 
 
 def deliver(asks: Sequence[Ask], prediction: Prediction) -> None:

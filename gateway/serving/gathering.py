@@ -18,14 +18,16 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from gateway.probe import PROBE, Probe
-from gateway.serving.admission import Backlog, Bounds, Shed, foresee, refuse
+from gateway.serving.admission import Bounds, Shed
 from gateway.serving.batching import part
+from gateway.serving.callers import CALLER
 from gateway.serving.cost import Cost
 from gateway.serving.engines.in_worker import InWorker
 from gateway.serving.engines.refusal import Refused, refusal
+from gateway.serving.entrance import Entrance, Machine, Newcomer, who_makes_room
 from gateway.serving.failure import Overloaded
 from gateway.serving.metering import CallMeter
-from gateway.serving.overflow import Overflow
+from gateway.serving.turns import Turns
 from registry.tensors import Prediction
 from tracking.errors import DeadlineExceeded, ModelFailed, StagedoorError, Unavailable
 
@@ -54,7 +56,10 @@ class Limits(Struct, frozen=True):
 
 
 class Waiter(Protocol):
-    """Who is told the outcome; a future of an answer is one. Told on the event loop."""
+    """Who is told the outcome; a future of an answer is one. Told on the event loop.
+
+    One with a ``caller`` says who asks; for others it is the task's.
+    """
 
     def done(self) -> bool:
         """Whether nobody waits any more."""
@@ -93,9 +98,9 @@ class Gathering:
         self._max_waiting_rows = cost.rows_within(limits.bounds.max_queue_s)
         self._waiting: list[_Ask] = []
         self._waiting_rows = 0
-        self._dear: list[_Ask] = []
+        self._dear: Turns[_Ask] = Turns()
         self._busy_until_s = 0.0
-        self._overflow = Overflow()
+        self._entrance = Entrance(limits.bounds)
         self._thread: ThreadPoolExecutor | None = None
         self._is_busy = False
         self.meter: CallMeter | None = None
@@ -166,34 +171,33 @@ class Gathering:
         _settle(asks, call.outcomes)
 
     def _add_dear(self, ask: _Ask) -> None:
+        now_s = time.monotonic()
+        caller = getattr(ask.answer, "caller", None) or CALLER.get()
         if self._is_busy:
-            self._check(ask, time.monotonic())
-        self._dear.append(ask)
+            self._check(Newcomer(caller, len(ask.rows), ask.deadline_s), now_s)
+        self._dear.add(ask, caller, len(ask.rows), now_s)
         self._send_dear()
 
-    def _check(self, ask: _Ask, now_s: float) -> None:
-        """Let somebody wait for the thread, or not."""
-        backlog = Backlog(
-            waiting=len(self._dear),
-            rows=sum(len(one.rows) for one in self._dear),
-            busy_s=abs(self._busy_until_s - now_s),
-        )
-        forecast = foresee(backlog, len(ask.rows), self._cost, self._limits.max_rows)
-        left_s, is_over = ask.deadline_s - now_s, self._overflow.is_on(now_s)
-        bounds = self._limits.bounds
-        shed = refuse(backlog, forecast, bounds, remaining_s=left_s, is_over=is_over)
-        if shed is Shed.WAIT:
-            self._overflow = self._overflow.after_refusal(now_s)
-        if shed is not None:
+    def _check(self, newcomer: Newcomer, now_s: float) -> None:
+        """Let somebody wait for the thread, or not; others may have to go for it."""
+        busy_s = abs(self._busy_until_s - now_s)
+        machine = Machine(self._cost, self._limits.max_rows, busy_s)
+        entry = self._entrance.decide(newcomer, self._dear, machine, now_s)
+        drain_s = entry.forecast.wait_s + entry.forecast.call_s
+        if entry.shed is not None:
             message = f"{len(self._dear)} large requests wait for this model: try again shortly."
-            raise Overloaded(message, shed, drain_s=forecast.wait_s + forecast.call_s)
+            raise Overloaded(message, entry.shed, drain_s=drain_s)
+        for ask in who_makes_room(newcomer, self._dear, now_s) if entry.needs_room else ():
+            self._dear.remove(ask)
+            if not ask.answer.done():
+                message = "Others go first at this model: try again shortly."
+                ask.answer.set_exception(Overloaded(message, Shed.DISPLACED, drain_s=drain_s))
 
     def _expire(self, ask: _Ask) -> None:
         """Tell somebody that its time is over: before its rows had their turn, or after."""
         if ask.answer.done():
             return
-        if ask in self._dear:
-            self._dear.remove(ask)
+        if self._dear.remove(ask):
             message = "The time for this request was over while it waited for the model."
             ask.answer.set_exception(Overloaded(message, Shed.LATE))
         else:
@@ -205,10 +209,13 @@ class Gathering:
         if self._is_busy:
             return
         now_s = time.monotonic()
-        self._dear = [a for a in self._dear if a.deadline_s > now_s and not a.answer.done()]
-        asks, self._dear = _split(self._dear, self._limits.max_rows)
+        for gone in [a for a in self._dear if a.deadline_s <= now_s or a.answer.done()]:
+            self._dear.remove(gone)
+        asks, _ = _split(self._dear.in_order(now_s), self._limits.max_rows)
         if not asks:
             return
+        for ask in asks:
+            self._dear.take(ask)
         self._busy_until_s = now_s + self._cost.of(sum(len(ask.rows) for ask in asks))
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")

@@ -11,11 +11,11 @@ from msgspec import Struct
 from gateway.overload_settings import ADAPTIVE, OverloadSettings
 from gateway.serving import admission
 from gateway.serving.admission import Backlog, Bounds, Forecast
-from gateway.serving.asks import Asks
+from gateway.serving.asks import Ask, Asks
 from gateway.serving.concurrency import Concurrency, adaptive, fixed
 from gateway.serving.cost import CallTimes
+from gateway.serving.entrance import Entrance, Machine, Newcomer, who_makes_room
 from gateway.serving.failure import Overloaded, name_version
-from gateway.serving.overflow import Overflow
 from registry.route import VersionKey
 
 _MS = 1e-3
@@ -57,7 +57,7 @@ class Pacing:
         self._cap = max_rows
         self._times = CallTimes()
         self._concurrency = limits.concurrency
-        self._overflow = Overflow()
+        self._entrance = Entrance(limits.bounds)
         self._began_s = 0.0
         self._expected_s = 0.0
         self._rows = 0
@@ -96,39 +96,39 @@ class Pacing:
         self._concurrency = self._concurrency.after(taken_s)
         self._rows = 0
 
-    def check(self, key: VersionKey, asks: Asks, rows: int, deadline_s: float) -> None:
+    def check(self, key: VersionKey, asks: Asks, newcomer: Newcomer) -> list[Ask]:
         """Let a request wait, or turn it away.
 
         Args:
             key: The version, for the sentence.
             asks: Those who wait.
-            rows: The request's; 0 while they are not known.
-            deadline_s: Its own, on the monotonic clock.
+            newcomer: The request.
+
+        Returns:
+            Who has to make room for it.
 
         Raises:
             Overloaded: It should not wait.
         """
         now_s = time.monotonic()
-        if not self._rows and not len(asks) and deadline_s > now_s:
-            return  # whatever calls took before, this one shows what they take now
-        backlog = self._backlog(asks, now_s)
-        forecast = admission.foresee(backlog, rows, self._times.cost, self.max_rows)
-        bounds, left_s = self._limits.bounds, deadline_s - now_s
-        is_over = self._overflow.is_on(now_s)
-        shed = admission.refuse(backlog, forecast, bounds, remaining_s=left_s, is_over=is_over)
-        if shed is None:
-            return
-        if shed is admission.Shed.WAIT:
-            self._overflow = self._overflow.after_refusal(now_s)
-        message = _say(shed, name_version(key), backlog, forecast)
-        drain_s = forecast.wait_s + forecast.call_s
-        raise Overloaded(message, shed, drain_s=drain_s)
+        if not self._rows and not len(asks) and newcomer.deadline_s > now_s:
+            return []  # whatever calls took before, this one shows what they take now
+        machine = Machine(self._times.cost, self.max_rows, self._busy_s(now_s))
+        entry = self._entrance.decide(newcomer, asks.turns, machine, now_s)
+        if entry.shed is not None:
+            message = _say(entry.shed, name_version(key), entry.backlog, entry.forecast)
+            drain_s = entry.forecast.wait_s + entry.forecast.call_s
+            raise Overloaded(message, entry.shed, drain_s=drain_s)
+        return who_makes_room(newcomer, asks.turns, now_s) if entry.needs_room else []
 
-    def _backlog(self, asks: Asks, now_s: float) -> Backlog:
-        busy_s = 0.0
-        if self._rows:
-            busy_s = admission.busy_s(self._expected_s, now_s - self._began_s)
-        return Backlog(len(asks), asks.rows, busy_s)
+    def drain_s(self, asks: Asks) -> float:
+        """Return how long those who wait will take."""
+        return self._times.cost.of(asks.turns.rows)
+
+    def _busy_s(self, now_s: float) -> float:
+        if not self._rows:
+            return 0.0
+        return admission.busy_s(self._expected_s, now_s - self._began_s)
 
 
 def _say(shed: admission.Shed, version: str, backlog: Backlog, forecast: Forecast) -> str:

@@ -18,6 +18,8 @@ from gateway.queue_metrics import QueueGauges
 from gateway.serving import batching
 from gateway.serving.admission import Shed
 from gateway.serving.asks import Ask, Asks
+from gateway.serving.callers import CALLER
+from gateway.serving.entrance import Newcomer
 from gateway.serving.failure import Overloaded, name_version
 from gateway.serving.pacing import Pacing, QueueLimits
 from gateway.serving.talking import Talk
@@ -68,7 +70,10 @@ class Queue:
         Raises:
             Overloaded: It should not wait.
         """
-        self._pacing.check(self._key(), self._asks, rows, deadline_s)
+        newcomer = Newcomer(CALLER.get(), rows, deadline_s)
+        going = self._pacing.check(self._key(), self._asks, newcomer)
+        if rows:  # known, so this is no look in advance
+            self._displace(going)
 
     def add(
         self,
@@ -87,7 +92,8 @@ class Queue:
         if talk is not None:
             layout = replace(layout, alone=next(self._talks))
         loop = asyncio.get_running_loop()
-        ask = Ask(batch, params, layout, loop.create_future(), deadline_s, talk=talk)
+        caller, answer = CALLER.get(), loop.create_future()
+        ask = Ask(batch, params, layout, answer, deadline_s, talk=talk, caller=caller)
         if (probe := PROBE.get()) is not None:
             ask.probe, ask.asked_s = probe, time.perf_counter()
         self._asks.add(ask)
@@ -142,6 +148,15 @@ class Queue:
         else:
             message = f"{version} gave no answer within the time for this request."
             ask.answer.set_exception(DeadlineExceeded(message))
+
+    def _displace(self, going: list[Ask]) -> None:
+        """Let go who has to make room for somebody."""
+        for ask in going:
+            self._asks.remove(ask)
+            message = f"Others go first at {name_version(self._key())}: try again shortly."
+            drain_s = self._pacing.drain_s(self._asks)
+            if not ask.answer.done():
+                ask.answer.set_exception(Overloaded(message, Shed.DISPLACED, drain_s=drain_s))
 
     def _look_after(self) -> None:
         """Let go who has waited longer than anybody should."""

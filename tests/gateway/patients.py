@@ -10,6 +10,7 @@ from gateway.place import Place
 from gateway.predict import Predict
 from gateway.routing.table import ModelRoute, RouteTable
 from gateway.serving.admission import Shed
+from gateway.serving.callers import CALLER, Caller
 from gateway.serving.failure import Overloaded
 from gateway.serving.lease import Holder, Lease
 from registry.route import Route, Split, VersionKey, VersionRecord
@@ -31,6 +32,7 @@ class Patient:
         self.key = key
         self.signature: Signature | None = None
         self.left_s: list[float] = []
+        self.callers: list[Caller] = []
         self._is_full = is_full
         self._needs_s = needs_s
 
@@ -43,6 +45,7 @@ class Patient:
         del params
         left_s = deadline_s - time.monotonic()
         self.left_s.append(left_s)
+        self.callers.append(CALLER.get())
         if self._needs_s > left_s:
             raise DeadlineExceeded("it takes longer")
         if self._needs_s == math.inf:

@@ -228,6 +228,10 @@ REFUSED = {
     "too large": (request(b" " * 1000), 413),
     "another type": (request({"inputs": [[1.0]]}).replace(b"/json", b"/text"), 415),
     "a long key": (request({"inputs": [[1.0]]}, PATH, "Stagedoor-Key: " + "k" * 600), 400),
+    "no such priority": (
+        request({"inputs": [[1.0]]}, PATH, "Stagedoor-Priority: urgent"),
+        400,
+    ),
     "no such method of the model": (
         request({"inputs": [[1.0]], "params": {"predict_method": "transform"}}),
         503,

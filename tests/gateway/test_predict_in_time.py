@@ -12,6 +12,7 @@ from msgspec import Struct
 from gateway.auth.policy import LOCAL
 from gateway.predict import Predict
 from gateway.queue_metrics import CANCELLED, DEADLINE_EXCEEDED
+from gateway.serving.callers import Caller, Priority
 from registry.route import Route
 from tests.gateway.patients import SPLIT, candidate, predict_of, stable
 
@@ -160,6 +161,30 @@ def test_bodies_that_do_not_fit_are_refused_before_they_are_read() -> None:
 
     assert (reply.status, reply.body["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")
     assert post(predict).status == 200
+
+
+@pytest.mark.parametrize("told", ["urgent", 9, True])
+def test_a_priority_in_the_body_that_is_none_is_a_bad_request(told: object) -> None:
+    predict = predict_of(Route(production=1), stable())
+    body = json.dumps({**V2, "parameters": {"priority": told}}).encode()
+
+    assert post(predict, body, path="/v2/models/oak/infer").status == 400
+
+
+def test_the_priority_and_the_client_of_a_request_are_known_where_it_waits() -> None:
+    asked = stable()
+    predict = predict_of(Route(production=1), asked)
+    hasty = json.dumps({**V2, "parameters": {"priority": 1}}).encode()
+
+    post(predict)
+    post(predict, stagedoor_priority="batch", stagedoor_key="mine")
+    post(predict, hasty, path="/v2/models/oak/infer", stagedoor_priority="batch")
+
+    assert asked.callers == [
+        Caller(),
+        Caller("key mine", Priority.BATCH),
+        Caller("", Priority.CRITICAL),
+    ]
 
 
 def test_who_leaves_is_not_waited_for_and_is_counted() -> None:

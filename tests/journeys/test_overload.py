@@ -55,14 +55,18 @@ def test_a_model_that_is_asked_too_much_refuses_at_once_and_harms_no_other(
     server.wait_until(lambda: "no version in Production" in why_unready(server), "unready")
     bring_up(server, diary)
     server.wait_until(server.is_ready, "ready")
+    callers_who_wait_for_their_answers_are_never_refused(server)
 
     calm = Traffic(server, SLOW, PROBES[:3000], rate=RATE / 2, callers=24)
     hasty = Traffic(server, SLOW, PROBES[3000:], rate=RATE / 2, callers=24)
     hasty.timeout_ms = 700
-    with calm, hasty, Traffic(server, FAST, PROBES[:20], rate=20.0, callers=2) as undisturbed:
+    lonely = Traffic(server, SLOW, PROBES[:1], rate=1.0, callers=1, keyed=True)
+    undisturbed = Traffic(server, FAST, PROBES[:20], rate=20.0, callers=2)
+    with calm, hasty, lonely, undisturbed:
         undisturbed.wait_for(40)
         health = {server.get(path).status for path in ("/health/live", "/health/ready", "/ping")}
         calm.wait_for(20)
+        lonely.wait_for(2)
 
     asked = calm.history + hasty.history
     refused = [row for row in asked if row.status == 503]
@@ -73,11 +77,20 @@ def test_a_model_that_is_asked_too_much_refuses_at_once_and_harms_no_other(
     assert all(json.loads(row.error)["retryable"] for row in refused)
     assert not {row.probe[0] for row in refused} & set(diary.rows())
     assert health == {200}
+    assert failures(lonely.history) == []
     assert failures(undisturbed.history) == []
     assert false_answers(undisturbed.history, marked_answer) == []
     server.wait_until(lambda: value(server, SHED) == len(refused), "all refusals counted")
     server.wait_until(lambda: server.predict(SLOW, PROBES[:1]).status == 200, "normal again")
     callers_who_leave_leave_the_queue(server, diary)
+
+
+def callers_who_wait_for_their_answers_are_never_refused(server: Server) -> None:
+    """Begin with what is no overload: five who always wait, each for at most four others."""
+    with Traffic(server, SLOW, PROBES[:1], rate=1000.0, callers=5) as steady:
+        steady.wait_for(15)
+
+    assert failures(steady.history) == []
 
 
 def callers_who_leave_leave_the_queue(server: Server, diary: Diary) -> None:

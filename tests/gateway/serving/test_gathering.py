@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gateway.serving.admission import Bounds, Shed
+from gateway.serving.callers import CALLER, Caller
 from gateway.serving.cost import Cost
 from gateway.serving.engines.description import Choice, Description, Finish, Linear, Link
 from gateway.serving.engines.engine import Engine
@@ -141,6 +142,24 @@ def test_dear_calls_go_to_a_thread_and_what_comes_meanwhile_goes_together() -> N
     assert answers == [[2.0 * n, 2.0 * n] for n in range(5)]
     assert engine.calls == [2, 8]
     assert loop_thread not in engine.threads
+
+
+def test_one_who_fills_the_queue_for_the_thread_makes_room_for_another() -> None:
+    engine = Counting()
+    engine.gate.clear()
+
+    async def story() -> list[Any]:
+        gathering = Gathering(engine, Cost(call_s=0.0, row_s=1e-3), LIMITS)
+        CALLER.set(Caller("noisy"))
+        asked = [gathering.ask(rows(n, n), "predict") for n in range(5)]
+        CALLER.set(Caller("quiet"))
+        asked.append(gathering.ask(rows(5.0, 5.0), "predict"))
+        engine.gate.set()
+        found = await outcomes(asked)
+        gathering.close()
+        return [one.shed if isinstance(one, Overloaded) else one[0] for one in found]
+
+    assert tell(story) == [0.0, 2.0, 4.0, 6.0, Shed.DISPLACED, 10.0]
 
 
 def test_who_has_left_is_not_answered() -> None:

@@ -15,6 +15,7 @@ from prometheus_client import Gauge
 from gateway.overload_settings import OverloadSettings
 from gateway.queue_metrics import CONCURRENCY_LIMIT, QUEUE_AGE, QUEUE_DEPTH
 from gateway.serving.admission import Bounds, Shed
+from gateway.serving.callers import CALLER, Caller, Priority
 from gateway.serving.concurrency import adaptive, fixed
 from gateway.serving.failure import Overloaded
 from gateway.serving.launch import Ground, RunnerLimits
@@ -93,6 +94,14 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     stage.close()
 
 
+def ask_as(caller: Caller, runner: Runner, row: float) -> Asked:
+    token = CALLER.set(caller)
+    try:
+        return ask(runner, row)
+    finally:
+        CALLER.reset(token)
+
+
 def ask(runner: Runner, row: float, *, within_s: float = math.inf) -> Asked:
     deadline_s = time.monotonic() + within_s
     return asyncio.ensure_future(runner.predict(sp.matrix((row,)), {}, deadline_s))
@@ -126,6 +135,25 @@ def value_of(gauge: Gauge, model: str) -> float:
         for sample in metric.samples
         if sample.labels["model"] == model
     )
+
+
+def test_the_queue_goes_by_priority_and_by_turns(patient: Stage) -> None:
+    noisy, quiet = Caller("noisy"), Caller("quiet")
+    batch, critical = Caller("noisy", Priority.BATCH), Caller("noisy", Priority.CRITICAL)
+
+    async def story() -> list[object]:
+        first = await occupy(patient.runner, patient.diary, 300.0)
+        callers = [batch, noisy, noisy, noisy, quiet, critical]
+        waiting = [ask_as(one, patient.runner, 301.0 + n) for n, one in enumerate(callers)]
+        await asyncio.sleep(0)
+        patient.diary.open()
+        return await outcomes([first, *waiting])
+
+    answers = patient.play(story())
+
+    assert len(answers) == 7
+    asked = [row for call in patient.diary.calls() for row in call if 300 < row < 310]
+    assert asked == [306.0, 302.0, 305.0, 303.0, 304.0, 301.0]
 
 
 def test_whose_time_ends_in_the_queue_is_told_so_then_and_is_never_executed(
