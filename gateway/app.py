@@ -288,6 +288,7 @@ class Worker:
                 max_timeout_s=self.settings.overload.max_timeout_s,
                 max_requests=self.settings.overload.max_requests,
                 max_bytes=self.settings.overload.max_bytes,
+                quota=self.settings.quota,
             ),
             shelf=Repository(
                 lambda: self.table,

@@ -26,6 +26,7 @@ STATUS_BY_CODE: dict[str, int] = {
     "GATE_UNMET": 412,
     "REQUEST_TOO_LARGE": 413,
     "UNSUPPORTED_MEDIA_TYPE": 415,
+    "REQUEST_LIMIT_EXCEEDED": 429,
     "INTERNAL_ERROR": 500,
     "MODEL_FAILED": 500,  # the rows fit the signature: it is the version that is at fault
     "NOT_IMPLEMENTED": 501,

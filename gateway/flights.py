@@ -13,6 +13,7 @@ from gateway.asgi import Flight, Scope
 from gateway.decoding import least_large
 from gateway.lines import Asked, Line, Lines, Way, read_asked
 from gateway.protocols.wires import is_plain
+from gateway.quotas import Quotas
 from gateway.request_ids import RequestIds
 from gateway.routing.bucketing import check_key
 from gateway.routing.table import RouteTable
@@ -33,6 +34,7 @@ class Desk:
         lines: What is known of paths.
         lease: Lends a version.
         watcher: Chooses whose phases are noted: they go all the way. With traces all do.
+        quotas: What each client may ask for.
     """
 
     def __init__(
@@ -41,7 +43,9 @@ class Desk:
         lines: Lines,
         lease: Callable[[VersionKey], Lease],
         watcher: Watcher | None,
+        quotas: Quotas,
     ) -> None:
+        self.quotas = quotas if quotas.is_on else None
         self.watcher = watcher
         self.table = table
         self.lines = lines
@@ -85,6 +89,8 @@ class Ticket:
         line = desk.lines.find(self._raw_path, desk.table())
         if line is None or len(body) > self._max_body_bytes:
             return False
+        if desk.quotas is not None and desk.quotas.wait_s(*self._account(line), started_s):
+            return False
         if desk.watcher is not None and started_s >= line.level.watch_at_s:
             return False
         try:
@@ -109,7 +115,12 @@ class Ticket:
             if not servable.ask(request.batch, request.params, waiter):
                 return False
             waiter.take_off()
+        if desk.quotas is not None:
+            desk.quotas.take(*self._account(line), started_s)
         return True
+
+    def _account(self, line: Line) -> tuple[str, str]:
+        return self._caller.key, line.call.model or ""
 
 
 class Passenger:

@@ -251,8 +251,8 @@ class GrpcServer:
         asked: Asked | None = None
         try:
             asked = _asked(request, request_id, client)
+            deadline_s = self._deadline_of(asked, context)
             with self._predict.intake.hold(asked.call.model, len(request), asked.caller):
-                deadline_s = self._deadline_of(asked, context)
                 answer = await self._predict.answer(asked, request, deadline_s)
         except asyncio.CancelledError:
             labels = self._predict.labels_of(asked, ProtocolName.V2_GRPC)
@@ -272,7 +272,7 @@ class GrpcServer:
 
     def _deadline_of(self, asked: Asked, context: Any) -> float:
         left_s = context.time_remaining()
-        deadline_s = self._predict.deadline_of(asked)
+        deadline_s = self._predict.admit(asked)
         return deadline_s if left_s is None else min(deadline_s, time.monotonic() + left_s)
 
     async def _ask(self, name: str, request: bytes, request_id: str) -> bytes:

@@ -12,6 +12,7 @@ from gateway.metrics import RequestLabels, observe_request, observe_shed
 from gateway.protocols.call import ProtocolName
 from gateway.protocols.wires import JSON, WIRES
 from gateway.queue_metrics import observe_cancelled, observe_deadline_exceeded
+from gateway.quotas import QuotaExceeded
 from gateway.serving.admission import Shed
 from gateway.serving.failure import Overloaded
 from tracking.errors import DeadlineExceeded, Unavailable
@@ -64,6 +65,8 @@ def observe_refusal(
         observe_shed(labels.model, error.shed)
         if error.shed is Shed.LATE:
             observe_deadline_exceeded(labels.model, "waiting")
+    elif isinstance(error, QuotaExceeded):
+        observe_shed(labels.model, "quota")
     elif isinstance(error, Unavailable):
         observe_shed(labels.model, "not_ready")
     elif isinstance(error, DeadlineExceeded):

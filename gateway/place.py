@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from gateway.quota_settings import QuotaSettings
 from gateway.watching import Watcher
 from registry.references import ModelUri
 
@@ -17,6 +18,7 @@ class Place(Struct, frozen=True):
         max_timeout_s: How long a request may take, also where it asks for more.
         max_requests: How many may be held at once.
         max_bytes: How many bytes of their bodies.
+        quota: What each client may ask for.
     """
 
     worker: str
@@ -26,3 +28,4 @@ class Place(Struct, frozen=True):
     max_timeout_s: float = 60.0
     max_requests: int = 4000
     max_bytes: int = 256 << 20
+    quota: QuotaSettings = QuotaSettings()

@@ -27,6 +27,7 @@ from gateway.probe import During, Ending
 from gateway.protocols.call import ABOUT_SERVER, Action, ProtocolName, parse_call, protocol_of
 from gateway.protocols.wires import JSON, encode, is_plain
 from gateway.questions import Holdings, Questions, Shelf
+from gateway.quotas import Quotas
 from gateway.replies import Answer, check_permission, id_header
 from gateway.routing.bucketing import check_key
 from gateway.routing.table import CANDIDATE, STABLE, Assignment, Reason, RouteTable, assign
@@ -72,7 +73,8 @@ class Predict:
         self._lines = Lines(place.worker, place.default)
         self._place = place
         self._watcher = place.watcher
-        self._desk = Desk(table, self._lines, holdings.lease, place.watcher)
+        self._quotas = Quotas(place.quota)
+        self._desk = Desk(table, self._lines, holdings.lease, place.watcher, self._quotas)
         self._talks = Talks(holdings)
         self._slices = Slices()
         self._lookout = Lookout()
@@ -93,7 +95,7 @@ class Predict:
             if scope["state"].get("principal") is not LOCAL:
                 check_permission(line.call, scope)
             check_key(asked.key)
-            deadline_s = self.deadline_of(asked)
+            deadline_s = self.admit(asked)
             with self.intake.hold(line.call.model, asked.length, asked.caller) as hold:
                 body = await read_body(hold.counted(receive))
                 with self._lookout.watch(receive):
@@ -104,6 +106,7 @@ class Predict:
             )
             return
         if reply is None:
+            self._quotas.give_back(asked.client, line.call.model or "")
             await self._serve(scope, again(body, receive), send, started_s)
             return
         way.tally.add(time.perf_counter() - started_s)
@@ -119,12 +122,15 @@ class Predict:
         """
         return self._desk.ticket(scope)
 
-    def deadline_of(self, asked: Asked) -> float:
+    def admit(self, asked: Asked) -> float:
         """Return when the answer to a request that has just come is of no use any more.
 
         Raises:
-            InvalidRequest: The time that it asks for is none.
+            StagedoorError: It asks for what there is not, or too often, or in no time.
         """
+        if self._quotas.is_on:
+            self._route(asked)
+            self._quotas.charge(asked.client, asked.call.model or "", time.perf_counter())
         return deadline_of(asked.timeout_ms, time.monotonic(), max_s=self._place.max_timeout_s)
 
     async def _answer_on(
@@ -184,7 +190,7 @@ class Predict:
                 headers = [JSON, id_header(request_id), *self._lines.common_headers]
                 await send_answer(send, _OK, reply, headers)
                 return
-            deadline_s = self.deadline_of(asked)
+            deadline_s = self.admit(asked)
             with self.intake.hold(asked.call.model, asked.length, asked.caller) as hold:
                 body = await read_body(hold.counted(receive))
                 exchange = Exchange(scope, receive, send, self._headers)
@@ -264,11 +270,7 @@ class Predict:
             deadline_s: When the answer is of no use any more, on the monotonic clock.
 
         Raises:
-            ResourceMissing: There is no such model or version, or the slot is empty.
-            ModelNotReady: The version cannot answer here and now.
-            Overloaded: Too much waits.
-            DeadlineExceeded: The deadline has passed.
-            StagedoorError: The rows do not fit, or the model failed on them.
+            StagedoorError: No version can answer here and in time, or the model failed.
         """
         assignment = await self._assign(asked, deadline_s)
         if assignment.variant != CANDIDATE:
@@ -353,11 +355,8 @@ class Predict:
     def _route(self, asked: Asked) -> Assignment:
         call = asked.call
         if call.model is None:
-            message = (
-                "This server has no default model: call /models/{name}/invocations, or start it "
-                "with server.default_model."
-            )
-            raise InvalidRequest(message)
+            told = "This server has no default model: call /models/{name}/invocations"
+            raise InvalidRequest(f"{told}, or start it with server.default_model.")
         return assign(
             self._table(),
             call.model,

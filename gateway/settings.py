@@ -18,16 +18,11 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct, field
 
-from gateway import (
-    environment_settings,
-    holding_settings,
-    overload_settings,
-    tracing_settings,
-    webhook_settings,
-)
 from gateway.environment_settings import EnvironmentSettings
 from gateway.holding_settings import HoldingSettings
 from gateway.overload_settings import HealthSettings, OverloadSettings
+from gateway.quota_settings import QuotaSettings
+from gateway.setting_groups import CHECKS, FIELD_VARIABLES
 from gateway.tracing_settings import TracingSettings
 from gateway.webhook_settings import HIDDEN, WebhookSettings, is_secret
 from tracking.errors import InvalidRequest
@@ -35,12 +30,6 @@ from tracking.errors import InvalidRequest
 ENV_PREFIX = "STAGEDOOR_"
 ENV_NESTING = "__"
 _METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-_GROUPS = (
-    *(environment_settings, holding_settings, overload_settings, tracing_settings),
-    webhook_settings,
-)
-_CHECKS = {path: check for group in _GROUPS for path, check in group.CHECKS.items()}
-_FIELD_VARIABLES = {**webhook_settings.FIELD_VARIABLES, **overload_settings.FIELD_VARIABLES}
 
 _Count = Annotated[int, Meta(ge=1)]
 _Seconds = Annotated[float, Meta(ge=0)]
@@ -194,6 +183,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     environments: EnvironmentSettings = field(default_factory=EnvironmentSettings)
     overload: OverloadSettings = field(default_factory=OverloadSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
+    quota: QuotaSettings = field(default_factory=QuotaSettings)
 
 
 class Leaf(Struct, frozen=True):
@@ -369,7 +359,7 @@ def _from_field(environ: Mapping[str, str]) -> dict[str, Any]:
     """Read the variables that MLflow's server has for the same things."""
     return {
         path: value
-        for name, (path, meaning) in _FIELD_VARIABLES.items()
+        for name, (path, meaning) in FIELD_VARIABLES.items()
         if (value := meaning(environ.get(name, "")))
     }
 
@@ -383,7 +373,7 @@ def _convert(known: Mapping[str, Leaf], path: str, raw: Any, origin: str) -> Any
         raw = [part.strip() for part in raw.split(",") if part.strip()]
     try:
         value = msgspec.convert(raw, leaf.type, strict=False)
-        _CHECKS.get(path, _accept)(value)
+        CHECKS.get(path, _accept)(value)
     except (msgspec.ValidationError, ValueError) as error:
         shown = HIDDEN if is_secret(path) else repr(raw)
         message = f"{path!r} ({origin}) is {shown}, which does not fit: {error}. {leaf.doc}"

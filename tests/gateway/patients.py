@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.place import Place
 from gateway.predict import Predict
+from gateway.quota_settings import QuotaSettings
 from gateway.routing.table import ModelRoute, RouteTable
 from gateway.serving.admission import Shed
 from gateway.serving.callers import CALLER, Caller
@@ -83,10 +84,15 @@ def candidate(**nature: Any) -> Patient:
 
 
 def predict_of(
-    route: Route, *held: Patient, max_bytes: int = 10_000, max_timeout_s: float = 60.0
+    route: Route,
+    *held: Patient,
+    max_bytes: int = 10_000,
+    max_timeout_s: float = 60.0,
+    quota: QuotaSettings | None = None,
 ) -> Predict:
     table = RouteTable().with_model(ModelRoute("oak", 1, route, RECORDS))
-    place = Place("w", None, 1.0, max_timeout_s=max_timeout_s, max_bytes=max_bytes)
+    given = quota or QuotaSettings()
+    place = Place("w", None, 1.0, max_timeout_s=max_timeout_s, max_bytes=max_bytes, quota=given)
 
     def demand(_record: VersionRecord) -> Any:
         raise AssertionError

@@ -19,6 +19,7 @@ from gateway.listening import listen
 from gateway.opening import Opening
 from gateway.place import Place
 from gateway.predict import Predict
+from gateway.quota_settings import QuotaSettings
 from gateway.routing.table import ModelRoute, RouteTable
 from gateway.serving.cost import Cost
 from gateway.serving.engine_servable import EngineServable
@@ -90,11 +91,12 @@ class Counting(Dispatch):
 class Worker:
     """A real server on a port, with one model."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_limited: bool = False) -> None:
         self.route = Route(production=1)
         self.shelf = Shelf()
         self._table = RouteTable()
-        place = Place(worker="w", default=None, load_timeout_s=1.0)
+        quota = QuotaSettings(models=("line=0.001",) if is_limited else (), burst=3)
+        place = Place(worker="w", default=None, load_timeout_s=1.0, quota=quota)
         predict = Predict(self._read_table, self.shelf, self._demand, lambda: "", place)
         self.opening = Opening(predict, patience_s=1.0)
         door = Door(host_policy("127.0.0.1", ()), None, max_body_bytes=999, max_upload_bytes=999)
@@ -248,6 +250,22 @@ def test_what_is_refused_is_refused_the_usual_way(case: str, worker: Worker) -> 
     assert answer[0] == status
     assert worker.app.calls == 1
     assert {holder.leases for holder in worker.shelf.holders.values()} == {0}
+
+
+def test_a_client_is_answered_at_once_until_it_has_asked_often_enough() -> None:
+    worker = Worker(is_limited=True)
+    try:
+        sent = request({"inputs": [[1.0]]})
+        other = request({"inputs": [[1.0]]}, PATH, "Stagedoor-Key: other")
+
+        answers = [talk(worker, sent)[0] for _ in range(5)]
+
+        assert [status for status, *_ in answers] == [200, 200, 200, 429, 429]
+        assert worker.app.calls == 2
+        assert answers[-1][2]["retryable"] is True
+        assert talk(worker, other)[0][0] == 200
+    finally:
+        worker.close()
 
 
 def test_both_protocols_are_answered_at_once(worker: Worker) -> None:

@@ -10,8 +10,10 @@ import pytest
 from msgspec import Struct
 
 from gateway.auth.policy import LOCAL
+from gateway.metrics import SHED
 from gateway.predict import Predict
 from gateway.queue_metrics import CANCELLED, DEADLINE_EXCEEDED
+from gateway.quota_settings import QuotaSettings
 from gateway.serving.callers import Caller, Priority
 from registry.route import Route
 from tests.gateway.patients import SPLIT, candidate, predict_of, stable
@@ -161,6 +163,35 @@ def test_bodies_that_do_not_fit_are_refused_before_they_are_read() -> None:
 
     assert (reply.status, reply.body["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")
     assert post(predict).status == 200
+
+
+@pytest.mark.parametrize("route", [Route(production=1), SPLIT])
+def test_who_has_asked_as_often_as_it_may_is_told_to_wait(route: Route) -> None:
+    quota = QuotaSettings(requests_per_s=0.001, burst=2)
+    predict = predict_of(route, stable(is_full=True), candidate(is_full=True), quota=quota)
+    before = SHED.labels("oak", "quota")._value.get()  # noqa: SLF001
+
+    statuses = [post(predict, stagedoor_timeout_ms=told).status for told in ("0", "9", "0")]
+    reply = post(predict)
+    other = post(predict, stagedoor_key="somebody else")
+    unknown = post(predict, path="/models/elm/invocations")
+
+    assert statuses == [400, 503, 429]  # before the deadline is looked at, and before the queue
+    assert (reply.status, reply.body["error_code"]) == (429, "REQUEST_LIMIT_EXCEEDED")
+    assert reply.body["retryable"] is True
+    assert int(reply.headers["retry-after"]) >= 900
+    assert (other.status, unknown.status) == (503, 404)
+    assert SHED.labels("oak", "quota")._value.get() == before + 2  # noqa: SLF001
+
+
+def test_a_request_that_takes_the_long_way_counts_once() -> None:
+    quota = QuotaSettings(requests_per_s=0.001, burst=2)
+    predict = predict_of(Route(production=1), stable(), quota=quota)
+    keyed = json.dumps({"inputs": [[1.0]], "params": {"routing_key": "k"}}).encode()
+
+    statuses = [post(predict, keyed).status for _ in range(3)]
+
+    assert statuses == [200, 200, 429]
 
 
 @pytest.mark.parametrize("told", ["urgent", 9, True])
