@@ -70,7 +70,7 @@ class Bed(Struct, frozen=True):
         """Start both, until the end of the block."""
         specimens = {name: train(name) for name in models}
         options = ServerOptions(folder / "server", workers=workers)
-        with _floor(workers) as floor, run_server(options) as server:
+        with floor_server(workers) as floor, run_server(options) as server:
             put_models(server.url, specimens.values())
             yield cls(folder, workers, specimens, floor, (server.url, server.process.pid))
 
@@ -100,7 +100,8 @@ class Bed(Struct, frozen=True):
 
 
 @contextmanager
-def _floor(workers: int) -> Iterator[tuple[str, int]]:
+def floor_server(workers: int) -> Iterator[tuple[str, int]]:
+    """Run the floor for the length of a ``with`` block; give its address and its process."""
     port = free_port()
     options = ["--port", str(port), "--workers", str(workers)]
     command = [sys.executable, "-m", "uvicorn", "loadtests.floor:app", *_FLAGS, *options]
