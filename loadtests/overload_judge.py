@@ -136,7 +136,7 @@ def check_refusals(record: Record) -> Finding:
     """Who was refused was so at once."""
     times_ms = _times_ms(record.overload.asked, _FULL)
     if not times_ms:
-        return Finding("refused at once", is_good=False, detail="nobody was refused")
+        return Finding("refused at all", is_good=False, detail="nobody was")
     tail_ms, bare_ms = _at(times_ms, _TAIL), _bare_ms(record.overload)
     detail = f"p50 {_at(times_ms, 0.5):.1f} ms, p99 {tail_ms:.1f} ms, most {times_ms[-1]:.1f} ms"
     is_good = tail_ms <= REFUSED_WITHIN_MS + bare_ms
@@ -147,7 +147,7 @@ def check_answers(record: Record) -> Finding:
     """Who was let in was answered in time, and most of them soon."""
     times_ms = _times_ms(record.overload.asked, _OK)
     if not times_ms:
-        return Finding("answered in time", is_good=False, detail="nobody was answered")
+        return Finding("answered at all", is_good=False, detail="nobody was")
     middle_ms, tail_ms, bare_ms = (
         _at(times_ms, 0.5), _at(times_ms, _TAIL), _bare_ms(record.overload)
     )  # fmt: skip

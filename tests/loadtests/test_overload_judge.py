@@ -142,6 +142,14 @@ VERDICTS: dict[str, tuple[Callable[[], Record], str]] = {
         lambda: changed(overload=busy(phase(20.0, 30.0, (200, 98.0, 0.4), (503, 850.0, 0.2)))),
         "INCONCLUSIVE",
     ),
+    "nobody refused, on a busy machine": (
+        lambda: changed(overload=busy(phase(20.0, 30.0, (200, 98.0, 0.4)))),
+        "FAIL",
+    ),
+    "nobody answered, on a busy machine": (
+        lambda: changed(overload=busy(phase(20.0, 30.0, (503, 850.0, 0.2)))),
+        "FAIL",
+    ),
     "a failure, on a busy machine": (
         lambda: changed(
             overload=busy(phase(20.0, 30.0, (200, 98.0, 0.4), (503, 850.0, 0.2), (500, 0.1, 0.1)))
