@@ -231,11 +231,15 @@ class Worker:
         serving = self.settings.serving
         cache_dir = Path(self.settings.storage.cache_dir).expanduser()
         cache = Cache(cache_dir / "models", self.artifacts, find_manifest=self._find_manifest)
+        total_bytes = worker_budget(serving.memory_budget_bytes, self.settings.server.workers)
+        model_bytes = serving.model_memory_bytes or total_bytes
         limits = RunnerLimits(
             load_timeout_s=serving.load_timeout_s,
             predict_timeout_s=serving.predict_timeout_s,
             max_batch_rows=serving.max_batch_rows,
             warm_calls=serving.warmup_requests,
+            max_answer_bytes=serving.max_answer_bytes,
+            memory_bytes=model_bytes,
             queue=queue_limits(self.settings.overload),
         )
         engines = EngineStore(cache_dir / "engines") if serving.engines else None
@@ -250,8 +254,8 @@ class Worker:
             replicas=serving.replicas_for,
         )
         retention = Retention(window_s=serving.rollback_window_s)
-        total_bytes = worker_budget(serving.memory_budget_bytes, self.settings.server.workers)
-        budget = Budget(total_bytes, idle_unload_s=serving.idle_unload_s)
+        idle_s = serving.idle_unload_s
+        budget = Budget(total_bytes, idle_unload_s=idle_s, model_bytes=model_bytes)
         return Manager(self.loader, self._on_change, retention=retention, budget=budget)
 
     def _make_webhooks(self) -> tuple[Egress, Webhooks, WebhookSender]:

@@ -29,6 +29,22 @@ class HoldingSettings(Struct, frozen=True, kw_only=True):
             "worker; 0 takes six tenths of what the host or container has.",
         ),
     ] = 0
+    model_memory_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Bytes that the process of one version may take, with what it starts; it "
+            "is refused more, or killed. 0 takes what all versions of the worker may.",
+        ),
+    ] = 0
+    max_answer_bytes: Annotated[
+        int,
+        Meta(
+            gt=0,
+            description="Bytes that the arrays of one answer may have; a larger one is an error of "
+            "its model.",
+        ),
+    ] = 64 * 1024 * 1024
     idle_unload_s: Annotated[
         float,
         Meta(

@@ -23,6 +23,7 @@ from gateway import logs
 from gateway.http_server import pre_stop_s
 from gateway.listening import address_of, listen, reserved_for_grpc
 from gateway.preparation import prepared_run_folder, start_preparing
+from gateway.serving.offspring import adopt, kill_all_but
 from gateway.settings import Settings, metrics_folder
 from gateway.worker import WorkerIdentity, sweep_dead
 from gateway.worker_process import HEARTBEAT_S, Place, become_worker
@@ -33,6 +34,7 @@ Target = Callable[[Settings, socket.socket, WorkerIdentity], None]
 STABLE_AFTER_S = 10.0
 MAX_RESTART_DELAY_S = 30.0
 _KILL_MARGIN_S = 5.0
+_SWEEP_S = 10.0
 _MAX_OPEN_FILES = 65_536
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 _LOG = logging.getLogger("stagedoor.supervisor")
@@ -100,9 +102,11 @@ class Supervisor:
         self._signals: list[int] = []
         self._kill_at: float | None = None
         self._exit_code = 0
+        self._sweep_until = 0.0
 
     def run(self) -> int:
         """Fork the workers and look after them; return 0 if all ended as they were told to."""
+        adopt()
         with _signals_into(self._signals) as wakeup:
             while not self._is_done():
                 self._start_due()
@@ -110,6 +114,7 @@ class Supervisor:
                 self._obey_signals()
                 self._reap()
                 self._kill_overdue()
+        _end_strays()
         return self._exit_code
 
     def _is_done(self) -> bool:
@@ -156,6 +161,8 @@ class Supervisor:
                 os.kill(slot.pid, number)
 
     def _reap(self) -> None:
+        if time.monotonic() < self._sweep_until:
+            kill_all_but([slot.pid for slot in self._slots])
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -171,6 +178,8 @@ class Supervisor:
         now = time.monotonic()
         pid = slot.pid
         _kill_group(pid)
+        # Its models end with it; what they started in sessions of its own comes to us.
+        self._sweep_until = now + _SWEEP_S
         os.close(slot.beats)
         slot.crashes = 0 if now - slot.started_at >= STABLE_AFTER_S else slot.crashes + 1
         slot.restart_at = now + restart_delay_s(slot.crashes)
@@ -229,6 +238,13 @@ def _app_target() -> Target:
     finally:
         gc.enable()
     return run_worker
+
+
+def _end_strays() -> None:
+    """End what the last workers left."""
+    while kill_all_but(()):
+        with suppress(ChildProcessError):
+            os.waitpid(-1, 0)
 
 
 def _next_look_s(restarts_at: list[float]) -> float:

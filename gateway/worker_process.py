@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from msgspec import Struct
 
+from gateway.serving.offspring import adopt
 from gateway.worker import WorkerIdentity, hold_liveness, lock_file_of
 
 HEARTBEAT_S = 1.0
@@ -53,6 +54,7 @@ def become_worker(
     code = 1
     try:
         _forget_parent(inherited)
+        adopt()
         identity = _identity(place)
         hold_liveness(Path(identity.lock_path))
         threading.Thread(target=beat, args=(place.beats, place.parent), daemon=True).start()

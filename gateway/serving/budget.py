@@ -22,6 +22,7 @@ class Budget:
         total_bytes: What the versions may take together; without it, as much as they like.
         idle_unload_s: After how long without a request a version goes that no route names.
         look_every_s: How often versions are weighed again.
+        model_bytes: What the process of one version may take, with what it started.
     """
 
     def __init__(
@@ -30,10 +31,12 @@ class Budget:
         *,
         idle_unload_s: float = math.inf,
         look_every_s: float = LOOK_EVERY_S,
+        model_bytes: int = sys.maxsize,
     ) -> None:
         self.total_bytes = total_bytes
         self.idle_unload_s = idle_unload_s
         self.look_every_s = look_every_s
+        self.model_bytes = model_bytes
         self._known: dict[str, int] = {}
 
     def note(self, digest: str, size_bytes: int) -> None:

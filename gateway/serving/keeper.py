@@ -6,6 +6,7 @@ Event loop only. What goes is ``eviction``'s choice; unloading is the manager's.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 from gateway.memory_metrics import MEMORY, UNLOADS
 from gateway.serving.budget import Budget, is_news
@@ -16,6 +17,14 @@ from gateway.serving.lease import Holder
 from gateway.serving.memory import weigh
 
 _LOG = logging.getLogger("stagedoor.serving")
+
+
+@runtime_checkable
+class Endable(Protocol):
+    """A Servable in a process of its own."""
+
+    def end(self, cause: str) -> None:
+        """End the process, as one that died; ``cause`` completes "its process …"."""
 
 
 class Keeper:
@@ -88,11 +97,20 @@ class Keeper:
         found = await asyncio.to_thread(_weigh_all, [holder for _, holder in held])
         with self._inventory:
             for (entry, holder), size_bytes in zip(held, found, strict=True):
-                if entry.holder is holder and is_news(holder.size_bytes, size_bytes):
+                if entry.holder is not holder:
+                    continue
+                self._end_if_too_large(holder, size_bytes)
+                if is_news(holder.size_bytes, size_bytes):
                     entry.resize(size_bytes)
                     self._budget.note(entry.record.key.digest, size_bytes)
             if self._inventory.size_bytes > self._budget.total_bytes:
                 self._evict(self._budget.make_room(self._inventory.weighed()))
+
+    def _end_if_too_large(self, holder: Holder, size_bytes: int) -> None:
+        limit_bytes, servable = self._budget.model_bytes, holder.servable
+        if size_bytes > limit_bytes and isinstance(servable, Endable):
+            taken, limit = size_bytes >> 20, limit_bytes >> 20
+            servable.end(f"took {taken} MiB, may take {limit} MiB, and was killed")
 
 
 def _weigh_all(holders: Sequence[Holder]) -> list[int]:

@@ -6,6 +6,7 @@ The process gets a socket, a lifeline (a pipe that the kernel closes with this w
 
 import logging
 import os
+import select
 import selectors
 import shutil
 import signal
@@ -16,6 +17,7 @@ import tempfile
 import threading
 import time
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 
@@ -23,8 +25,10 @@ import msgspec
 from msgspec import Struct
 
 from gateway.serving import messages
+from gateway.serving.ending import OUTSIDE_SIGNALS, describe_end
 from gateway.serving.failure import ConversionFailed, LoadFailed
 from gateway.serving.frames import Assembler, Frame, FrameError
+from gateway.serving.offspring import OFFSPRING
 from gateway.serving.output import Output
 from gateway.serving.pacing import QueueLimits
 from gateway.serving.progress import Progress
@@ -41,8 +45,9 @@ _ROOT = str(Path(__file__).resolve().parents[2])
 _ROOMS = ("gateway", "registry", "tracking")
 _PIECE_BYTES = 1 << 18
 _CHECK_EVERY_S = 0.1
-OUTSIDE_SIGNALS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
-"""A process ended by one of these was ended by somebody else, or for lack of memory."""
+_FOREVER_S = 3600.0
+_LAST_BREATH_S = 1.0
+"""How long a process that has closed its channel may take to end by itself."""
 
 
 class RunnerLimits(Struct, frozen=True):
@@ -54,7 +59,9 @@ class RunnerLimits(Struct, frozen=True):
         max_batch_rows: Cap on the rows that go in one call.
         queue: How those who wait for it are held.
         warm_calls: How often the input example is answered before READY.
-        max_frame_bytes: The largest body of a call or an answer.
+        max_frame_bytes: The largest body of a call.
+        max_answer_bytes: The largest body of an answer; the worker writes it as JSON.
+        memory_bytes: What the process may have for data; 0 for as much as there is.
         convert_timeout_s: For making an engine of a model that is loaded; then it has none.
         threads: For the numeric libraries in the process.
     """
@@ -65,6 +72,8 @@ class RunnerLimits(Struct, frozen=True):
     queue: QueueLimits = QueueLimits()
     warm_calls: int = 20
     max_frame_bytes: int = 256 << 20
+    max_answer_bytes: int = 64 << 20
+    memory_bytes: int = 0
     convert_timeout_s: float = 30.0
     threads: int = 1
 
@@ -92,6 +101,9 @@ class Child:
         lifeline: Our end of the pipe that keeps it alive.
         output: What it prints.
         scratch: Its working folder.
+
+    Attributes:
+        alarm: A descriptor that is readable once the process has ended.
     """
 
     def __init__(
@@ -106,29 +118,44 @@ class Child:
         self.process = process
         self.end = end
         self.output = output
+        self.alarm = os.pidfd_open(process.pid)
         self._lifeline = lifeline
         self._reaping = threading.Lock()
         self._scratch = scratch
 
     def kill(self) -> None:
-        """End the process and whatever it started, now."""
-        if self.process.returncode is None:
-            with suppress(ProcessLookupError):
+        """End the process, if it has not ended, and its group."""
+        with self._reaping, suppress(ProcessLookupError):
+            # While it was not waited for, its number is nobody else's, also when it has ended.
+            if self.process.returncode is None:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
-    def ends_within(self, timeout_s: float) -> bool:
-        """Wait for the process to end by itself; say whether it did."""
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(timeout_s)
-        return self.process.returncode is not None
+    def ends_within(self, timeout_s: float = _LAST_BREATH_S) -> bool:
+        """Wait for the process to end by itself; say whether it did. It is not waited for."""
+        with self._reaping:
+            if self.process.returncode is not None:
+                return True
+            alarm = os.dup(self.alarm)
+        try:
+            poll = select.poll()
+            poll.register(alarm, select.POLLIN)
+            return bool(poll.poll(timeout_s * 1000))
+        finally:
+            os.close(alarm)
 
     def reap(self) -> int:
-        """Wait for the end of the process; return its code, or the negative signal."""
-        code = self.process.wait()
+        """Wait for the end of the process; return its code, or the negative signal.
+
+        All that it started has ended then, too.
+        """
+        self.ends_within(_FOREVER_S)
         with self._reaping:
+            code = self.process.wait()
             if self._lifeline >= 0:
                 os.close(self._lifeline)
                 self._lifeline = -1
+                os.close(self.alarm)
+                OFFSPRING.release(self.process.pid)
                 shutil.rmtree(self._scratch, ignore_errors=True)
         return code
 
@@ -209,17 +236,11 @@ def _await_ready(child: Child, wait: _Wait, progress: Progress) -> messages.Read
                     _read_output(child, selector)
                 elif ready := _hear(child, wait, progress):
                     return ready
+            if child.ends_within(0.0):
+                # What it started may hold its socket open. The socket may hold its last words.
+                return _hear_the_last(child, wait, progress)
     reason = f"The model was not ready after {wait.timeout_s:g} s; its process was killed."
     raise LoadFailed(reason, is_transient=True)
-
-
-def describe_end(code: int) -> str:
-    """Say how a process ended, to complete the sentence "its process …"."""
-    if code >= 0:
-        return f"ended with exit code {code}"
-    with suppress(ValueError):
-        return f"was killed by {signal.Signals(-code).name}"
-    return f"was killed by signal {-code}"
 
 
 def _launch(
@@ -239,9 +260,12 @@ def _launch(
             folder=str(folder.resolve()),
             warm_calls=limits.warm_calls,
             max_frame_bytes=limits.max_frame_bytes,
+            max_answer_bytes=limits.max_answer_bytes,
+            memory_bytes=limits.memory_bytes,
             engine_folder=None if engine_folder is None else str(engine_folder.resolve()),
         )
-        process = _spawn(order, output_write, ground, _environment(scratch, limits.threads))
+        environment = _environment(scratch, limits.threads)
+        process = OFFSPRING.start(partial(_spawn, order, output_write, ground, environment))
         ours.pop_all()
         output = Output(output_read)
         return Child(process, end=end, lifeline=life_write, output=output, scratch=scratch)
@@ -347,7 +371,20 @@ def _understand(frame: Frame, wait: _Wait, progress: Progress) -> messages.Ready
             assert_never(other)
 
 
+def _hear_the_last(child: Child, wait: _Wait, progress: Progress) -> messages.Ready:
+    """Hear what a process said before it ended."""
+    child.end.setblocking(False)  # noqa: FBT003  the standard library's signature
+    with suppress(BlockingIOError):
+        while True:
+            _hear(child, wait, progress)
+    raise _explain_end(child)
+
+
 def _explain_end(child: Child) -> LoadFailed:
+    if not child.ends_within():
+        child.end_now()
+        reason = "The model's process closed its channel while it was loaded, and was killed."
+        return LoadFailed(reason, is_transient=False)
     code = child.end_now()
     is_transient = code < 0 and -code in OUTSIDE_SIGNALS
     hint = " (for lack of memory?)" if code == -signal.SIGKILL else ""

@@ -33,7 +33,9 @@ class Order(Struct, frozen=True):
         lifeline: Descriptor of the pipe that ends with the worker.
         folder: The model's.
         warm_calls: How often the input example is answered before READY.
-        max_frame_bytes: The largest body of a frame, either way.
+        max_frame_bytes: The largest body of a call.
+        max_answer_bytes: The largest body of an answer.
+        memory_bytes: What it may have for data; 0 for as much as there is.
         engine_folder: Where an engine made of the model goes; none when none is wanted.
     """
 
@@ -42,6 +44,8 @@ class Order(Struct, frozen=True):
     folder: str
     warm_calls: int
     max_frame_bytes: int
+    max_answer_bytes: int
+    memory_bytes: int = 0
     engine_folder: str | None = None
 
 

@@ -16,15 +16,14 @@ from typing import Any
 from gateway.serving import messages
 from gateway.serving.asks import Ask, deliver, fail
 from gateway.serving.calls import Call, encode_call, error_of, note_call, read_answer
+from gateway.serving.ending import OUTSIDE_SIGNALS, Ending, describe_end
 from gateway.serving.failure import NotAsked, name_version
 from gateway.serving.frames import Assembler, FrameError
 from gateway.serving.launch import (
-    OUTSIDE_SIGNALS,
     Child,
     Ground,
     RunnerLimits,
     await_ready,
-    describe_end,
     launch,
     log_last_words,
 )
@@ -43,8 +42,6 @@ from tracking.errors import (
     TooLarge,
 )
 
-_LAST_BREATH_S = 1.0
-"""How long a process that has closed its channel may take to end by itself."""
 _OF_CALLS = messages.Answer | messages.Failed | messages.Piece | messages.Done
 _NO_ROWS = Batch((), (), is_matrix=True)
 _NOTHING = Prediction((), ())
@@ -112,7 +109,7 @@ class Runner(asyncio.Protocol):
         self.pid = child.process.pid
         self._child = child
         self._limits = limits
-        self._assembler = Assembler(limits.max_frame_bytes)
+        self._assembler = Assembler(limits.max_answer_bytes)
         self._numbers = itertools.count(1)
         self._queue = Queue(lambda: self.key, limits.queue, limits.max_batch_rows)
         self._call: Call | None = None
@@ -122,6 +119,7 @@ class Runner(asyncio.Protocol):
         self._on_death: Callable[[str], None] = _ignore
         self._burial: asyncio.Task[None] | None = None
         self._meter = CallMeter(self)
+        self._ending = Ending(lambda: self._die(None))
 
     async def attach(self, on_death: Callable[[str], None]) -> None:
         """Begin to answer on the running event loop.
@@ -136,6 +134,7 @@ class Runner(asyncio.Protocol):
         self._child.end.setblocking(False)  # noqa: FBT003  the standard library's signature
         transport, _ = await self._loop.create_connection(lambda: self, sock=self._child.end)
         self._transport = transport
+        self._ending.watch(self._child.alarm)
         self._queue.open(self.ready.warm_rows, self.ready.warm_call_s)
 
     async def predict(
@@ -204,6 +203,10 @@ class Runner(asyncio.Protocol):
     def memory_bytes(self) -> int:
         """Return what the process takes now. Blocking, safe from any thread."""
         return process_bytes(self.pid)
+
+    def end(self, cause: str) -> None:
+        """End the process, as one that died, for a cause that completes "its process …"."""
+        self._die(cause)
 
     def output(self) -> str:
         """Return the last of what the model printed."""
@@ -354,6 +357,7 @@ class Runner(asyncio.Protocol):
     def _silence(self, cause: str) -> Call | None:
         """Refuse whoever waits; return the call that was under way."""
         self._death = cause
+        self._ending.close()
         call, self._call = self._call, None
         if call is not None:
             call.watchdog.cancel()
@@ -361,7 +365,7 @@ class Runner(asyncio.Protocol):
         return call
 
     async def _bury(self, cause: str | None, call: Call | None) -> None:
-        if cause is None and not await asyncio.to_thread(self._child.ends_within, _LAST_BREATH_S):
+        if cause is None and not await asyncio.to_thread(self._child.ends_within):
             cause = "closed its channel and was killed"
         code = await asyncio.to_thread(self._child.end_now)
         if call is not None:

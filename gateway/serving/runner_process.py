@@ -6,6 +6,7 @@ log, never into the socket.
 """
 
 import errno
+import os
 import socket
 import sys
 import traceback
@@ -24,7 +25,7 @@ from gateway.serving.runner_talk import talk
 from gateway.serving.states import State
 from gateway.serving.warmup import Warmed, warm_up
 from registry.loading import LoadedModel, load_folder
-from registry.tensors import Batch, Prediction
+from registry.tensors import Batch
 from tracking.errors import InvalidRequest, ModelFailed, StagedoorError
 
 _PIECE_BYTES = 1 << 18
@@ -36,14 +37,14 @@ _TRANSIENT_ERRNO = frozenset(
 class _Channel:
     """The socket to the worker, speaking messages."""
 
-    def __init__(self, end: socket.socket, max_frame_bytes: int) -> None:
+    def __init__(self, end: socket.socket, max_frame_bytes: int, max_answer_bytes: int) -> None:
         self._end = end
-        self._max_frame_bytes = max_frame_bytes
+        self._max_answer_bytes = max_answer_bytes
         self._assembler = Assembler(max_frame_bytes)
         self._frames: deque[Frame] = deque()
 
     def send(self, message: messages.FromRunner, chunks: Sequence[memoryview] = ()) -> None:
-        for piece in messages.encode(message, chunks, max_frame_bytes=self._max_frame_bytes):
+        for piece in messages.encode(message, chunks, max_frame_bytes=self._max_answer_bytes):
             self._end.sendall(piece)
 
     def enter(self, state: State) -> None:
@@ -70,8 +71,8 @@ def main(arguments: Sequence[str]) -> int:
     """Load the model and answer until the worker closes the socket."""
     order = msgspec.json.decode(arguments[0], type=messages.Order)
     end = socket.socket(fileno=order.channel)
-    confine(order.lifeline, end)
-    channel = _Channel(end, order.max_frame_bytes)
+    confine(order.lifeline, end, memory_bytes=order.memory_bytes)
+    channel = _Channel(end, order.max_frame_bytes, order.max_answer_bytes)
     model = _load(channel, order)
     if model is None:
         return 1
@@ -130,25 +131,32 @@ def _predict(channel: _Channel, model: LoadedModel, call: messages.Predict, fram
     batch = Batch(call.names, arrays, call.is_matrix)
     try:
         prediction = model.predict_batch(batch, call.params)
-        heads, chunks = _write(prediction)
+        heads, chunks = messages.write_arrays(prediction.arrays)
+        answer = messages.Answer(call.call, prediction.names, heads, prediction.is_table)
+        channel.send(answer, chunks)  # what is too large is refused before anything is sent
     except (ModelFailed, InvalidRequest) as error:
-        traceback.print_exc()
-        channel.send(messages.Failed(call.call, error.code, error.message))
-    except Exception as error:  # noqa: BLE001  a model may raise anything
-        traceback.print_exc()
-        reason = f"The model raised {type(error).__name__} on these rows."
-        channel.send(messages.Failed(call.call, ModelFailed.code, reason))
-    else:
-        channel.send(
-            messages.Answer(call.call, prediction.names, heads, prediction.is_table), chunks
-        )
-
-
-def _write(prediction: Prediction) -> tuple[tuple[messages.ArrayHead, ...], list[memoryview]]:
-    try:
-        return messages.write_arrays(prediction.arrays)
+        _fail(channel, call, error.code, error.message)
+        _end_if_out_of_memory(error)
     except FrameError as error:
-        raise ModelFailed(f"The model's answer cannot be sent: {error}") from error
+        _fail(channel, call, ModelFailed.code, f"The model's answer cannot be sent: {error}")
+    except Exception as error:  # noqa: BLE001  a model may raise anything
+        reason = f"The model raised {type(error).__name__} on these rows."
+        _fail(channel, call, ModelFailed.code, reason)
+        _end_if_out_of_memory(error)
+
+
+def _fail(channel: _Channel, call: messages.Predict, code: str, reason: str) -> None:
+    traceback.print_exc()
+    channel.send(messages.Failed(call.call, code, reason))
+
+
+def _end_if_out_of_memory(error: Exception) -> None:
+    """End at once: a model that keeps what it took would fail every later call, too.
+
+    At once, because threads of the model would be waited for otherwise.
+    """
+    if isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError):
+        os._exit(1)
 
 
 def _describe(error: BaseException) -> str:

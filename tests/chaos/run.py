@@ -13,10 +13,11 @@ from pathlib import Path
 
 import click
 
-from tests.chaos import failing_writes, kills, large_files, promoters, webhooks_down
+from tests.chaos import failing_writes, hostile, kills, large_files, promoters, webhooks_down
 from tests.chaos.scenario import Orders, Result, Scenario
 
 SCENARIOS: Mapping[str, Scenario] = {
+    "hostile": Scenario(hostile.run, 1, "rounds of all deeds"),
     "large": Scenario(large_files.run, 5, "GiB"),
     "kills": Scenario(kills.run, 200, "kills of everything"),
     "promoters": Scenario(promoters.run, 10_000, "operations"),

@@ -1,12 +1,15 @@
 """The runner of ``make chaos`` and its judges see what was violated; no story is run here."""
 
-import pytest
+from typing import Any
 
-from tests.chaos import failing_writes, webhooks_down
+import pytest
+from msgspec.structs import replace
+
+from tests.chaos import failing_writes, hostile, webhooks_down
 from tests.chaos.run import run_all
 from tests.chaos.scenario import Orders, Result, Scenario
 from tests.gateway.delivery.receivers import Call
-from tests.journeys.history import Recorded, Written
+from tests.journeys.history import Answered, Recorded, Written
 
 GOOD = Scenario(lambda _orders: Result("fine", []), 1, "tries")
 BAD = Scenario(lambda _orders: Result("not fine", ["lost"]), 1, "tries")
@@ -72,3 +75,31 @@ def test_a_refusal_that_is_not_clean_is_found() -> None:
     for fault in (Written("c", 0.0, 1.0, 500), Written("c", 0.0, 1.0), Written("c", 0.0, 1.0, 200)):
         assert len(failing_writes.judge([*history, fault], {"a"}, []).faults) == 1
     assert failing_writes.judge([kept], {"a"}, []).faults == ["no write failed"]
+
+
+FINE = Answered([1.0], "", 0.0, 0.1, status=200, answer=1.0)
+LOST = Answered([1.0], "", 0.0, 0.1, status=503)
+TOLD = hostile.Told("a deed", 500, "", frozenset({500}), 1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"good": [FINE, LOST]}, "a good model's call failed"),
+        ({"wrong": ["7 to 1"]}, "a good model's answer is wrong"),
+        ({"health": ["/health/live: 503"]}, "a probe was told"),
+        ({"told": []}, "no model was hostile"),
+        ({"told": [replace(TOLD, status=0)]}, "was told 0"),
+        ({"told": [replace(TOLD, body="Traceback")]}, "was told 500"),
+        ({"told": [replace(TOLD, took_s=3.0)]}, "was told after 3.0 s"),
+        ({"left": ["4711 sleep"]}, "a process is left: 4711"),
+        ({"grown_bytes": 1 << 30}, "the workers grew by 1,024 MiB"),
+        ({"disk_bytes": 1 << 30}, "1,024 MiB more are on the disk"),
+        ({"are_workers_the_same": False}, "a worker was replaced"),
+    ],
+)
+def test_what_a_hostile_model_does_to_others_is_found(change: dict[str, Any], fault: str) -> None:
+    seen = hostile.Seen(good=[FINE], wrong=[], health=[], told=[TOLD])
+
+    assert hostile.judge(seen).faults == []
+    assert [fault in told for told in hostile.judge(replace(seen, **change)).faults] == [True]

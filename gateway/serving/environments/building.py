@@ -13,12 +13,15 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 from msgspec import Struct
 
 from gateway.environment_settings import EnvironmentSettings
 from gateway.serving.failure import LoadFailed
+from gateway.serving.offspring import OFFSPRING
 from gateway.serving.progress import Progress
 
 _BOOT = (
@@ -136,15 +139,7 @@ def _run(command: Sequence[str], site: Site, deadline_s: float, progress: Progre
     life_read, life_write = os.pipe()
     try:
         with (site.notes / "output").open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-c", _BOOT, _ROOT, str(life_read), *command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd=site.notes,
-                pass_fds=(life_read, site.claim),
-                start_new_session=True,
-            )
+            process = OFFSPRING.start(partial(_spawn, command, site, life_read, output))
         return _await_end(process, deadline_s, progress)
     except OSError as error:
         reason = f"Its environment could not be built: {error.strerror}."
@@ -152,6 +147,20 @@ def _run(command: Sequence[str], site: Site, deadline_s: float, progress: Progre
     finally:
         os.close(life_read)
         os.close(life_write)
+
+
+def _spawn(
+    command: Sequence[str], site: Site, lifeline: int, output: IO[bytes]
+) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-I", "-c", _BOOT, _ROOT, str(lifeline), *command],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        cwd=site.notes,
+        pass_fds=(lifeline, site.claim),
+        start_new_session=True,
+    )
 
 
 def _await_end(
@@ -167,6 +176,7 @@ def _await_end(
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        OFFSPRING.release(process.pid)
 
 
 def _last_words(site: Site) -> str:

@@ -1,6 +1,7 @@
 """Small real models, good and hostile, and the folders they are saved in."""
 
 import asyncio
+import ctypes
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ from tracking.errors import ResourceMissing
 from tracking.wire import FileInfo
 
 DOUBLE, RAISE, CRASH, HANG, EXIT, FLOOD, SPEAK_OUT, ONE_ROW, SLOW = map(float, range(9))
+WIDE, LEAK, LEAVE_CHILD = map(float, range(9, 12))
 """What a row asks of ``Obedient`` in its first column."""
 
 
@@ -32,6 +34,8 @@ class Obedient:
     def predict(self, rows: NDArray[Any]) -> NDArray[Any]:
         for command in rows[:, 0]:
             _obey(command)
+        if WIDE in rows[:, 0]:
+            return np.zeros((len(rows), 1000))
         return rows[:1, 1] if ONE_ROW in rows[:, 0] else rows[:, 1] * 2.0
 
 
@@ -125,6 +129,19 @@ def _hang() -> None:
         pass
 
 
+def _leak() -> None:
+    kept = []
+    while True:
+        kept.append(np.zeros(1 << 24))
+
+
+def _leave_child() -> None:
+    """Leave a child that keeps the socket: a fork that Python does not see closes nothing."""
+    if not ctypes.CDLL(None).fork():
+        time.sleep(600)
+    os._exit(3)
+
+
 _DEEDS: dict[float, Callable[[], object]] = {
     RAISE: _raise,
     CRASH: lambda: os.kill(os.getpid(), signal.SIGSEGV),
@@ -133,6 +150,8 @@ _DEEDS: dict[float, Callable[[], object]] = {
     FLOOD: lambda: [sys.stdout.write("x" * 100 + "\n") for _ in range(20_000)],
     SPEAK_OUT: lambda: sys.stdout.write("the model speaks\n"),
     SLOW: lambda: time.sleep(0.3),
+    LEAK: _leak,
+    LEAVE_CHILD: _leave_child,
 }
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,16 @@ BROKEN = {
             "import time; time.sleep(60)"
         ),
         "sent something that is no message",
+        False,
+    ),
+    "closes its socket": (
+        sp.Bomb("import os, time; os.closerange(3, 4096); time.sleep(600)"),
+        "The model's process closed its channel while it was loaded, and was killed.",
+        False,
+    ),
+    "leaves a child with the socket": (
+        sp.Bomb("import ctypes, os, time; ctypes.CDLL(None).fork() or time.sleep(9); os._exit(3)"),
+        "The model's process ended with exit code 3 while it was loaded.",
         False,
     ),
     "flood, then exit": (
@@ -314,6 +324,51 @@ def test_a_lone_request_that_kills_the_process_fails_and_the_owner_is_told(
     assert asyncio.run(main()) == [reason]
 
 
+def test_what_a_process_started_ends_with_it(tmp_path: Path) -> None:
+    """It holds the socket open: its end is known all the same."""
+
+    async def main() -> tuple[list[str], list[int]]:
+        async with serving(tmp_path, sp.Obedient()) as (runner, deaths):
+            group = runner.pid
+            with pytest.raises(ModelFailed):
+                await ask(runner, (sp.LEAVE_CHILD, 0.0))
+            await sp.eventually(lambda: bool(deaths))
+            await sp.eventually(lambda: not group_of(group), within_s=5.0)
+            return deaths, group_of(group)
+
+    assert asyncio.run(main()) == (["The model's process ended with exit code 3."], [])
+
+
+def group_of(leader: int) -> list[int]:
+    """Return the living processes of a group."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, group = file.read_text().rpartition(")")[2].split()[:3]
+            if state not in "ZX" and int(group) == leader:
+                found.append(int(file.parent.name))
+    return found
+
+
+def test_an_answer_or_a_memory_too_large_is_refused_by_itself(tmp_path: Path) -> None:
+    """The process goes on after an answer, and is replaced when it was refused memory."""
+    limits = RunnerLimits(warm_calls=1, max_answer_bytes=4000, memory_bytes=1 << 30)
+
+    async def main() -> tuple[list[Any], list[str]]:
+        async with serving(tmp_path, sp.Obedient(), limits=limits) as (runner, deaths):
+            rows = [(sp.WIDE, 0.0)], [(sp.DOUBLE, 1.0)], [(sp.LEAK, 0.0)]
+            answers = [(await ask_all(runner, *one))[0] for one in rows]
+            await sp.eventually(lambda: bool(deaths))
+            return answers, deaths
+
+    (wide, double, leak), deaths = asyncio.run(main())
+
+    assert "A body of 8000 bytes is over 4000" in str(wide)
+    assert double == [2.0]
+    assert "MemoryError" in str(leak)
+    assert deaths == ["The model's process ended with exit code 1."]
+
+
 def test_a_lone_request_whose_process_somebody_kills_is_told_to_come_again(tmp_path: Path) -> None:
     async def main() -> list[Any]:
         async with serving(tmp_path, sp.Obedient()) as (runner, deaths):
@@ -474,17 +529,17 @@ def test_closing_leaves_no_process_descriptor_or_folder(tmp_path: Path) -> None:
 
 def test_a_runner_dies_with_its_worker_even_when_the_model_hangs(tmp_path: Path) -> None:
     """The worker is a process of its own here, killed without a chance to clean up."""
-    folder = sp.save(tmp_path / "model", sp.Bomb("print('loading', flush=True)\nwhile True: pass"))
+    folder = sp.save(tmp_path / "model", sp.Bomb("import os; os.fork()\nwhile True: pass"))
     worker = subprocess.Popen([sys.executable, "-c", _WORKER, str(folder), str(tmp_path)])
     tasks = Path(f"/proc/{worker.pid}/task/{worker.pid}/children")
     assert sp.until(lambda: bool(tasks.read_text().split()))
     runner = int(tasks.read_text().split()[0])
-    assert sp.until(lambda: _seconds_used(runner) > 0.2)
+    assert sp.until(lambda: len(group_of(runner)) == 2)
 
     worker.kill()
 
     worker.wait()
-    assert sp.until(lambda: not sp.is_alive(runner), within_s=5.0)
+    assert sp.until(lambda: not group_of(runner), within_s=5.0)
 
 
 _WORKER = """
@@ -499,9 +554,34 @@ start_runner(key, folder, limits=RunnerLimits(), ground=Ground(scratch), progres
 """
 
 
-def _seconds_used(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def test_what_went_off_into_a_session_of_its_own_ends_with_its_runner(tmp_path: Path) -> None:
+    """It comes to the worker, a process of its own here, which adopts, and ends what it adopted."""
+    deed = (
+        "import os, time\n"
+        "if not os.fork():\n"
+        "    os.setsid()\n"
+        "    os.fork() and os._exit(0)\n"
+        "    time.sleep(600)\n"
+        "os._exit(3)"
+    )
+    folder = sp.save(tmp_path / "model", sp.Bomb(deed))
+    asked = [sys.executable, "-c", _ADOPTING + _WORKER, str(folder), str(tmp_path)]
+
+    ended = subprocess.run(asked, capture_output=True, text=True, check=False)
+
+    assert "ended with exit code 3" in ended.stderr
+    assert ended.stdout.splitlines() == ["children left: []"]
+
+
+_ADOPTING = """
+import atexit, glob
+from gateway.serving.offspring import adopt
+adopt()
+def tell():
+    print("children left:", [x for f in glob.glob("/proc/self/task/*/children") for x in open(f)
+                             if x.strip()])
+atexit.register(tell)
+"""
 
 
 def test_a_predict_costs_far_less_than_a_second(tmp_path: Path) -> None:
