@@ -162,7 +162,7 @@ def judge(seen: Seen) -> Result:
     return Result(
         f"{len(seen.told)} answers of hostile models, {len(times):,} of good ones "
         f"(p50 {1000 * times[len(times) // 2]:.0f} ms, "
-        f"p99 {1000 * times[len(times) * 99 // 100]:.0f} ms), "
+        f"p99 {1000 * times[len(times) * 99 // 100]:.0f} ms, longest {times[-1]:.1f} s), "
         f"workers + {seen.grown_bytes >> 20} MiB, disk + {seen.disk_bytes >> 10:,} KiB",
         faults,
     )

@@ -114,6 +114,16 @@ for descriptor in range(3, 4096):
 """
 SCRIBBLE = "open('scribble', 'wb').write(bytes(64 << 20))"
 
+LEAK_BESIDE = """
+import os, time
+if not os.fork():
+    kept = [bytearray(b'x') * (600 << 20)]
+    time.sleep(3600)
+if not os.fork():
+    kept = [bytearray(b'x') * (600 << 20)]
+    time.sleep(3600)
+"""
+
 AT_LOAD: Mapping[str, str] = {
     "segfault": SEGFAULT,
     "exit": EXIT,
@@ -138,6 +148,7 @@ AT_CALL: Mapping[str, Deed] = {
     "past the deadline": Deed("import time; time.sleep(2)", LATE, timeout_ms=300),
     "close all": Deed(CLOSE_ALL, DIED),
     "leak": Deed(LEAK, DIED),
+    "leak beside": Deed(LEAK_BESIDE, ANSWERED),
     "flood": Deed(FLOOD, ANSWERED | LATE),
     "children": Deed(CHILDREN, ANSWERED),
     "children and exit": Deed(CHILDREN + "os._exit(3)", DIED),
@@ -151,6 +162,7 @@ AT_CALL: Mapping[str, Deed] = {
     "an object": Deed("answer = [object()]", FAILED),
     "complex": Deed("answer = np.array([1j])", FAILED),
     "not a number": Deed("answer = np.array([np.nan])", ANSWERED),
+    "60 MB": Deed("answer = np.zeros((1, 7_500_000))", ANSWERED),
     "100 MB": Deed("answer = np.zeros((1, 12_500_000))", FAILED),
     "500 MB": Deed("answer = np.zeros((1, 62_500_000))", DIED),
     "100 MB of text": Deed("answer = np.array(['x' * 100_000_000], object)", FAILED),

@@ -4,9 +4,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 import stagedoor
 from registry.signature import Signature, TensorSpec
+from tests.chaos.hostile import Seen, call_villain, judge, left_behind, processes_of
+from tests.chaos.villains import AT_CALL
 from tests.journeys.history import failures, false_answers
 from tests.journeys.models import (
     EXAMPLE,
@@ -27,7 +30,7 @@ WRONG_ANSWER = Signature(
     inputs=(TensorSpec("float64", (-1, 3)),), outputs=(TensorSpec("float64", (-1, 7)),)
 )
 SETTINGS: dict[str, dict[str, object]] = {
-    "serving": {"load_timeout_s": 9},
+    "serving": {"load_timeout_s": 9, "rollback_window_s": 0.5},
     "registry": {"switch_timeout_s": 17},
     "environments": {"mode": "auto", "offline": True},
 }
@@ -136,6 +139,25 @@ def test_a_broken_version_is_not_promoted(
     assert {row.version for row in traffic.history} == {1}
     assert false_answers(traffic.history, marked_answer) == []
     assert shared.is_ready()
+
+
+def test_a_model_that_leaves_children_and_ends_its_process_harms_no_other(shared: Server) -> None:
+    """One of those of ``make chaos ARGS="--only hostile"``."""
+    before = processes_of(shared)
+
+    with Traffic(shared, MODEL, PROBES, rate=40.0) as traffic:
+        told = list(call_villain(shared, "Villain", AT_CALL["children and exit"]))
+        left = left_behind(shared, before)
+        traffic.wait_for(10)
+
+    seen = Seen(
+        good=traffic.history,
+        wrong=false_answers(traffic.history, marked_answer),
+        health=[] if shared.is_ready() else ["not ready"],
+        told=[replace(one, took_s=0.0) for one in told],
+        left=list(left.values()),
+    )
+    assert judge(seen).faults == []
 
 
 @pytest.mark.timeout(240)

@@ -29,6 +29,7 @@ class Heavy:
     def __init__(self, key: VersionKey, size_bytes: int) -> None:
         self.key = key
         self.size_bytes = size_bytes
+        self.ended_by = ""
         self.is_closed = threading.Event()
 
     def memory_bytes(self) -> int:
@@ -46,6 +47,9 @@ class Heavy:
     def check_admission(self, rows: int = 0, deadline_s: float = math.inf) -> None:
         """Let everybody in."""
 
+    def end(self, cause: str) -> None:
+        self.ended_by = cause
+
     def close(self) -> None:
         self.is_closed.set()
 
@@ -57,7 +61,7 @@ class Host:
         self.loaded: dict[int, Heavy] = {}
         self.order: list[int] = []
         self.gates: dict[int, threading.Event] = {}
-        self.budget = Budget(ROOM, idle_unload_s=idle_s, look_every_s=look_s)
+        self.budget = Budget(ROOM, idle_unload_s=idle_s, look_every_s=look_s, model_bytes=80 << 20)
         self.manager = Manager(
             self._load, lambda: None, retention=Retention(window_s=0.0, count=0), budget=self.budget
         )
@@ -132,6 +136,22 @@ def test_the_version_not_used_for_longest_makes_room() -> None:
 
         assert await host.until_held(2, 3, 5)
         assert await sp.eventually(host.loaded[4].is_closed.is_set)
+
+    host.tell(story)
+
+
+def test_a_process_that_has_grown_beyond_its_own_limit_is_ended() -> None:
+    host = Host(look_s=0.01)
+
+    async def story() -> None:
+        host.aspire(pinned=[1, 2])
+        assert await host.until_held(1, 2)
+
+        host.loaded[1].size_bytes = 81 << 20
+
+        assert await sp.eventually(lambda: bool(host.loaded[1].ended_by))
+        assert host.loaded[1].ended_by == "took 81 MiB, may take 80 MiB, and was killed"
+        assert not host.loaded[2].ended_by
 
     host.tell(story)
 
