@@ -7,7 +7,8 @@ from prometheus_client import Counter, Gauge
 
 MODEL_MEMORY = Gauge(
     "stagedoor_model_memory_bytes",
-    "Memory that the version takes, all living workers together; measured, and 0 once unloaded.",
+    "Memory that the version takes, all living workers together; measured, and 0 once unloaded. "
+    "Beyond four versions of a model at a time, new ones share `_other`.",
     ("model", "version"),
     multiprocess_mode="livesum",
     registry=None,

@@ -220,9 +220,7 @@ def observe_fallback(model: str, reason: str) -> None:
 def observe_state(model: str, version: str, before: str, after: str) -> None:
     """Move a version from one state to another; an empty text is the state of what is not there."""
     key = (model, version)
-    # Kept until it is gone: what was added under a name is taken away under the same one.
-    shown = _state_names.get(key) or NAMES.version(model, version)
-    _state_names[key] = shown
+    shown = _state_names[key] = shown_names(model, version)
     if before:
         MODEL_STATE.labels(*shown, before).dec()
     if after:
@@ -230,6 +228,14 @@ def observe_state(model: str, version: str, before: str, after: str) -> None:
     else:
         del _state_names[key]
         NAMES.forget(model, version)
+
+
+def shown_names(model: str, version: str) -> tuple[str, str]:
+    """Return what a version that is here is called in labels; the same until it is gone.
+
+    What was added under a name is taken away under the same one.
+    """
+    return _state_names.get((model, version)) or NAMES.version(model, version)
 
 
 def observe_engine(model: str, version: str, engine: str, *, is_there: bool) -> None:

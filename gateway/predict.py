@@ -297,14 +297,14 @@ class Predict:
         action = asked.call.action
         if action in ABOUT_SERVER:
             return self._questions.about_server(action, body)
-        if action is Action.OPENAPI:
-            return await self._questions.describe(asked.call, self._steady(asked))
         if action is Action.LOAD:
             self._questions.check_load(body)
             return self._questions.about_model(action, await self._assign(asked, math.inf), body)
         assignment = self._steady(asked)
-        if action is Action.METADATA:
+        if action in (Action.METADATA, Action.OPENAPI):
             await self._fetch(assignment, math.inf)
+        if action is Action.OPENAPI:
+            return await self._questions.describe(asked.call, assignment)
         return self._questions.about_model(action, assignment, body)
 
     async def _assign(self, asked: Asked, deadline_s: float) -> Assignment:

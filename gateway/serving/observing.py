@@ -13,6 +13,7 @@ from gateway.metrics import (
     observe_load_phase,
     observe_reload,
     observe_state,
+    shown_names,
 )
 from gateway.series import Bound
 from gateway.serving.inventory import Seen
@@ -57,7 +58,7 @@ class StateMetrics:
         now, takes = (after.state, after.size_bytes) if after else (State.ABSENT, 0)
         if took != takes:
             # By steps, because models beyond those that have a series of their own share one.
-            _memory(key.model, str(key.version)).inc(takes - took)
+            _memory(*shown_names(key.model, str(key.version))).inc(takes - took)
             MEMORY.labels("held").inc(takes - took)
         if _is_leaving(was) is not _is_leaving(now):
             _unreleased(key.model).inc(1 if _is_leaving(now) else -1)

@@ -90,6 +90,8 @@ def test_only_what_is_preloaded_is_there_at_the_start_and_the_rest_comes_when_as
         assert all(names == {NEEDED} for names in loaded(server).values())
         metadata = server.get(f"/v2/models/{OTHERS[0]}")
         assert (metadata.status, metadata.json()["name"]) == (200, OTHERS[0])
+        document = server.get(f"/models/{OTHERS[1]}/openapi.json")
+        assert (document.status, document.json()["info"]["title"]) == (200, OTHERS[1])
 
         ask_all(server, OTHERS)
         before = server.worker_ids()

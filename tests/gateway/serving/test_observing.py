@@ -39,3 +39,25 @@ def test_memory_is_told_by_version_and_in_all_until_it_is_freed() -> None:
         found.append([after[name] - before[name] for name in ("1", "2", "held", "unreleased")])
 
     assert found == [[70, 0, 70, 0], [70, 30, 100, 0], [90, 30, 120, 1], [0, 30, 30, 1], [0] * 4]
+
+
+def test_what_is_beyond_four_versions_of_a_model_is_told_in_sum_and_taken_back_so() -> None:
+    metrics = StateMetrics()
+    keys = [VersionKey("crowded", number, "") for number in range(1, 7)]
+    series = ["1", "4", "5", "6", "_other"]
+    views: list[Mapping[VersionKey, Seen]] = [{}]
+    for key in keys:
+        views.append({**views[-1], key: Seen(State.ACTIVE, size_bytes=10 * key.version)})
+    views.append({key: seen for key, seen in views[-1].items() if key.version in (1, 5, 6)})
+    views.append({key: seen for key, seen in views[-1].items() if key.version == 1})
+
+    told = []
+    for view in views:
+        metrics.follow(view)
+        told.append([value("stagedoor_model_memory_bytes", **label(name)) for name in series])
+
+    assert told[-3:] == [[10, 40, 0, 0, 110], [10, 0, 0, 0, 110], [10, 0, 0, 0, 0]]
+
+
+def label(version: str) -> dict[str, str]:
+    return {"model": "crowded", "version": version}
