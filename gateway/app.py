@@ -50,7 +50,7 @@ from gateway.serving.environments.store import Environments
 from gateway.serving.launch import RunnerLimits
 from gateway.serving.loader import Form, Loader
 from gateway.serving.manager import Manager
-from gateway.serving.memory import worker_budget
+from gateway.serving.memory import available_bytes, worker_budget
 from gateway.serving.observing import StateMetrics
 from gateway.serving.pacing import queue_limits
 from gateway.serving.policy import Retention
@@ -232,7 +232,7 @@ class Worker:
         cache_dir = Path(self.settings.storage.cache_dir).expanduser()
         cache = Cache(cache_dir / "models", self.artifacts, find_manifest=self._find_manifest)
         total_bytes = worker_budget(serving.memory_budget_bytes, self.settings.server.workers)
-        model_bytes = serving.model_memory_bytes or total_bytes
+        model_bytes = serving.model_memory_bytes or available_bytes()
         limits = RunnerLimits(
             load_timeout_s=serving.load_timeout_s,
             predict_timeout_s=serving.predict_timeout_s,

@@ -34,7 +34,7 @@ class HoldingSettings(Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             description="Bytes that the process of one version may take, with what it starts; it "
-            "is refused more, or killed. 0 takes what all versions of the worker may.",
+            "is refused more, or killed. 0 takes what the host or container has.",
         ),
     ] = 0
     max_answer_bytes: Annotated[
