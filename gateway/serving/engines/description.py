@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-FORMAT = 2
+FORMAT = 3
 """Part of the name of an engine's folder: another number is another form of everything here."""
 
 
@@ -107,6 +107,7 @@ class Trees(Struct, frozen=True, tag="trees"):
         allows_missing: Whether NaN is taken; each node says where it goes.
         allows_infinite: Whether infinities are taken.
         table_from_rows: From so many rows in a call the table is faster than the walk; 0 is never.
+        compiled_from_rows: From so many rows the walk as machine code is the fastest; 0 is never.
         is_single: Whether sums are added up in float32.
         refuses_with: The class that the model raises on what it does not take.
     """
@@ -118,6 +119,7 @@ class Trees(Struct, frozen=True, tag="trees"):
     allows_missing: bool
     allows_infinite: bool
     table_from_rows: int = 0
+    compiled_from_rows: int = 0
     is_single: bool = False
     refuses_with: str = "ValueError"
 

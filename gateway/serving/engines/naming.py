@@ -20,13 +20,13 @@ def way(description: Description | GraphDescription) -> str:
     last = description.steps[-1]
     if not isinstance(last, Trees):
         return "exact arithmetic"
-    match last.table_from_rows:
-        case 0:
-            return "walk"
-        case 1:
-            return "table of bits"
-        case rows:
-            return f"walk; table of bits from {rows} rows on"
+    ways = {1: "walk", last.table_from_rows: "table of bits"}
+    if last.compiled_from_rows:
+        ways |= {last.compiled_from_rows: "compiled walk"}
+        ways = {rows: name for rows, name in ways.items() if rows <= last.compiled_from_rows}
+    ways.pop(0, None)
+    first, *others = sorted(ways.items())
+    return "; ".join([first[1], *(f"{name} from {rows} rows on" for rows, name in others)])
 
 
 def methods_of(description: Description | GraphDescription) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from gateway.serving.engines.engine import Engine
 from gateway.serving.engines.finishing import make_finisher
 from gateway.serving.engines.folder import write_engine
 from gateway.serving.engines.graph_proof import make_graph_engine
+from gateway.serving.engines.kernel import can_compile
 from gateway.serving.engines.no_engine import NoEngine
 from gateway.serving.engines.preparing import beneath
 from gateway.serving.engines.proof_rows import proof_rows, typed_rows
@@ -170,16 +171,28 @@ def _example(model: Native, engine: Engine) -> NDArray[Any] | None:
 
 
 def _tune(draft: Draft) -> Draft:
-    """Find out from how many rows on the table of trees is faster than the walk, if ever."""
+    """Find out from how many rows on the other ways through trees are faster than the walk."""
     last = draft.steps[-1]
-    if not isinstance(last, Trees) or not last.table_from_rows:
+    if not isinstance(last, Trees):
         return draft
     arrays = beneath(draft.arrays, str(len(draft.steps) - 1))
     width = int((arrays["nodes"] & ((1 << COLUMN_BITS) - 1)).max()) + 1
-    walk, table = (make_forest(replace(last, table_from_rows=n), arrays, width) for n in (0, 1))
     rows = np.zeros((max(_COMPARED_ROWS), width))
-    faster = [n for n in _COMPARED_ROWS if _time(table, rows[:n]) < _time(walk, rows[:n])]
-    tuned = replace(last, table_from_rows=min(faster, default=0))
+    ways = [replace(last, table_from_rows=0)]
+    if last.table_from_rows:
+        ways.append(replace(last, table_from_rows=1))
+    if can_compile():
+        ways.append(replace(last, table_from_rows=0, compiled_from_rows=1))
+    forests = [make_forest(way, arrays, width) for way in ways]
+    least = np.array([[_time(ask, rows[:n]) for n in _COMPARED_ROWS] for ask in forests])
+    fastest = dict(zip(_COMPARED_ROWS, (ways[at] for at in least.argmin(axis=0)), strict=True))
+    tuned = replace(
+        last,
+        table_from_rows=min((n for n, way in fastest.items() if way.table_from_rows), default=0),
+        compiled_from_rows=min(
+            (n for n, way in fastest.items() if way.compiled_from_rows), default=0
+        ),
+    )
     return replace(draft, steps=(*draft.steps[:-1], tuned))
 
 

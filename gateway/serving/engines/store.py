@@ -27,7 +27,9 @@ _LOG = logging.getLogger("stagedoor.serving")
 _VERDICT = "verdict.json"
 _FILES = "arrays"
 _MAX_VERDICT_BYTES = 8 << 20
-_LIBRARIES = ("numpy", "scikit-learn", "xgboost", "xgboost-cpu", "lightgbm", "onnxruntime")
+_LIBRARIES = (
+    *("numpy", "scikit-learn", "xgboost", "xgboost-cpu", "lightgbm", "onnxruntime", "llvmlite"),
+)
 
 
 class Verdict(Struct, frozen=True):

@@ -223,10 +223,21 @@ def lay_out(grove: Grove, trees: Trees, start: NDArray[Any], finish: Finish) -> 
         "left": goes_left,
         "values": np.ascontiguousarray(grove.values[order], start.dtype),
         "start": start,
+        "depths": _depths(left, trees.count),
     }
     table = build_table(arrays, trees.count)
     described = structs.replace(trees, depth=depth, table_from_rows=1 if table else 0)
     return described, arrays | (table or {}), finish
+
+
+def _depths(left: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return how deep each tree is."""
+    depths, at, trees = np.zeros(count, np.int64), np.arange(count), np.arange(count)
+    while (inner := left[at] != at).any():
+        at, trees = left[at[inner]], trees[inner]
+        depths[trees] += 1
+        at, trees = np.concatenate([at, at + 1]), np.concatenate([trees, trees])
+    return depths
 
 
 def _by_levels(

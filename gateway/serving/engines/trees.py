@@ -1,7 +1,7 @@
 """Sums over trees, in their order, as the libraries add them up. Pure.
 
-Where a row ends in each tree is ``walk``'s or ``table``'s business, whichever was faster for so
-many rows when the engine was made.
+Where a row ends in each tree is ``walk``'s, ``table``'s or ``kernel``'s business, whichever was
+the fastest for so many rows when the engine was made.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.serving.engines import kernel
 from gateway.serving.engines import table as tables
 from gateway.serving.engines import walk as walks
 from gateway.serving.engines.description import BadEngine, Trees
@@ -32,6 +33,7 @@ class Forest:
         start: What the sums start from, one for each score.
         walk: Finds leaves among the nodes.
         table: Finds them faster from some number of rows on, with its own order of values.
+        compiled: The walk as machine code, likewise.
     """
 
     def __init__(
@@ -41,11 +43,13 @@ class Forest:
         start: NDArray[Any],
         walk: walks.Walk,
         table: tuple[tables.Table, NDArray[np.float64]] | None,
+        compiled: kernel.CompiledWalk | None,
     ) -> None:
         self._trees = trees
         self._start = start
         self._walk = (walk, _joined(values))
         self._table = None if table is None else (table[0], _joined(table[1]))
+        self._compiled = None if compiled is None else (compiled, self._walk[1])
         self._rows_at_once = max(1, _STEPS_AT_ONCE // trees.count)
 
     def __call__(self, rows: NDArray[Any]) -> NDArray[Any]:
@@ -86,6 +90,8 @@ class Forest:
         return totals
 
     def _choose(self, count: int) -> tuple[_FindLeaves, NDArray[Any]]:
+        if self._compiled is not None and count >= self._trees.compiled_from_rows:
+            return self._compiled
         if self._table is not None and count >= self._trees.table_from_rows:
             return self._table
         return self._walk
@@ -116,12 +122,21 @@ def make_forest(trees: Trees, arrays: Mapping[str, NDArray[Any]], width: int) ->
         BadEngine: They are not what a walk or a table can go by.
     """
     nodes, thresholds, left = (_take(arrays, name) for name in ("nodes", "thresholds", "left"))
+    is_compiled = trees.compiled_from_rows > 0 and kernel.can_compile()
+    if is_compiled:
+        # What is checked may not change afterwards, as a file could.
+        nodes, thresholds, left = map(np.array, (nodes, thresholds, left))
     walks.check_nodes(trees, nodes, thresholds, left, width)
     values, start = _take(arrays, "values"), _take(arrays, "start")
     _check_values(trees, values, start, nodes.size)
     walk = walks.Walk(trees, nodes, thresholds, left)
     table = _make_table(trees, arrays, values, width) if trees.table_from_rows else None
-    return Forest(trees, values, start, walk, table)
+    compiled = None
+    if is_compiled:
+        depths = np.array(_take(arrays, "depths"))
+        _check_depths(trees, depths)
+        compiled = kernel.CompiledWalk(nodes, thresholds, left, depths, width=width)
+    return Forest(trees, values, start, walk, table, compiled)
 
 
 def _make_table(
@@ -136,6 +151,13 @@ def _make_table(
     if not places.size or places.min() < 0 or places.max() >= len(values):
         raise BadEngine("The table has leaves that there are not.")
     return tables.Table(columns, cuts, words, leaves), values[places]
+
+
+def _check_depths(trees: Trees, depths: NDArray[Any]) -> None:
+    if depths.dtype != np.int64 or depths.shape != (trees.count,):
+        raise BadEngine("There is not one depth for each tree.")
+    if depths.min() < 0 or depths.max() > trees.depth:
+        raise BadEngine("A tree is deeper than all of them.")
 
 
 def _check_values(trees: Trees, values: NDArray[Any], start: NDArray[Any], nodes: int) -> None:

@@ -19,7 +19,7 @@ def arrays(*steps: Step) -> Description:
     return Description("x", 1, None, steps, FINISH, ("predict",), "predict")
 
 
-def trees(table_from_rows: int) -> Trees:
+def trees(table_from_rows: int, compiled_from_rows: int = 0) -> Trees:
     return Trees(
         depth=1,
         count=1,
@@ -28,6 +28,7 @@ def trees(table_from_rows: int) -> Trees:
         allows_missing=True,
         allows_infinite=True,
         table_from_rows=table_from_rows,
+        compiled_from_rows=compiled_from_rows,
     )
 
 
@@ -38,6 +39,9 @@ def trees(table_from_rows: int) -> Trees:
         (arrays(trees(0)), "trees", "walk"),
         (arrays(trees(1)), "trees", "table of bits"),
         (arrays(trees(16)), "trees", "walk; table of bits from 16 rows on"),
+        (arrays(trees(0, 1)), "trees", "compiled walk"),
+        (arrays(trees(1, 4)), "trees", "table of bits; compiled walk from 4 rows on"),
+        (arrays(trees(16, 4)), "trees", "walk; compiled walk from 4 rows on"),
         (GraphDescription("ONNX graph", 3), "graph", "ONNX Runtime"),
     ],
 )
