@@ -97,7 +97,8 @@ MODEL_STATE = Gauge(
 )
 ENGINE_INFO = Gauge(
     "stagedoor_engine_info",
-    "Living workers in which this answers the version: linear, trees, graph (engines), runner.",
+    "Living workers in which this answers the version: linear, trees, ensemble, graph (engines), "
+    "runner.",
     ("model", "version", "engine"),
     multiprocess_mode="livesum",
     registry=REGISTRY,

@@ -79,6 +79,8 @@ def convert_preparation(estimator: Any, columns: Places, lexicon: Lexicon) -> Pr
     name = name_of(estimator)
     if name == "ColumnTransformer":
         return _convert_columns(estimator, lexicon)
+    if name == "FeatureUnion":
+        return _convert_union(estimator, range(len(columns)), lexicon)
     if name in SCALERS:
         scaling, operands = convert_scaler(estimator)
         arrays = {str(at): operand for at, operand in enumerate(operands)}
@@ -191,6 +193,25 @@ def _convert_columns(transformer: Any, lexicon: Lexicon) -> Prepared:
         raise NoEngine("A column transformer that drops all columns has no engine.")
     is_sparse = bool(transformer.sparse_output_)
     return Prepared(Columns(tuple(blocks)), arrays, tuple(columns), is_sparse=is_sparse)
+
+
+def _convert_union(union: Any, places: Sequence[int], lexicon: Lexicon) -> Prepared:
+    """Express steps side by side, each of which is given all columns."""
+    if union.transformer_weights:
+        raise NoEngine("A union with weights has no engine.")
+    blocks: list[Block] = []
+    arrays: Arrays = {}
+    columns: list[int | None] = []
+    for _, estimator in union.transformer_list:
+        if isinstance(estimator, str) and estimator == "drop":
+            continue
+        block, mine, out = _convert_block(estimator, places, lexicon)
+        if any(isinstance(step, Encoding) for step in block.steps):
+            raise NoEngine("A union with encoders has no engine.")
+        arrays |= {f"{len(blocks)}.{n}": array for n, array in mine.items()}
+        blocks.append(block)
+        columns += out
+    return Prepared(Columns(tuple(blocks)), arrays, tuple(columns))
 
 
 def _convert_block(

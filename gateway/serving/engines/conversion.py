@@ -24,9 +24,12 @@ from gateway.serving.engines.description import (
     Trees,
     Wording,
 )
+from gateway.serving.engines.ensemble_conversion import Part, convert_ensemble, shifted
 from gateway.serving.engines.no_engine import NoEngine
 
 Arrays = dict[str, NDArray[Any]]
+
+_FIRST_ONLY = frozenset({"ColumnTransformer", "FeatureUnion"})
 
 
 class Draft(Struct, frozen=True):
@@ -59,31 +62,64 @@ def convert(model: Any) -> Draft:
     Raises:
         NoEngine: It cannot be.
     """
-    *stages, last = stages_of(model)
-    converter = _FINAL.get(name_of(last))
-    if converter is None:
-        raise NoEngine(f"{name_of(last)} is not among the kinds that have an engine.")
-    width, names = _fitted_columns(model)
     lexicon = Lexicon()
-    prepared = _prepare(stages, width, lexicon)
-    step, arrays, finish = converter(last)
-    if prepared and prepared[-1].is_sparse and isinstance(step, Linear):
-        step = Linear(is_in_order=True)
-    named = {f"{len(prepared)}.{name}": array for name, array in arrays.items()}
-    for at, one in enumerate(prepared):
-        named |= {f"{at}.{name}": array for name, array in one.arrays.items()}
-    if finish.choice is not Choice.NO_CLASS:
-        named["classes"] = _labels(last)
+    part = _convert(model, lexicon)
+    _, names = _fitted_columns(model)
     return Draft(
-        kind=" + ".join(name_of(stage) for stage in (*stages, last)),
-        width=width,
+        kind=" + ".join(name_of(stage) for stage in stages_of(model)),
+        width=part.width,
         names=names,
-        steps=(*(one.step for one in prepared), step),
-        arrays=named,
-        finish=finish,
+        steps=part.steps,
+        arrays=part.arrays,
+        finish=part.finish,
         wordings=lexicon.wordings(),
-        leaves_shapes=type(last).__module__.partition(".")[0] != "sklearn",
+        leaves_shapes=part.leaves_shapes,
     )
+
+
+def _convert(model: Any, lexicon: Lexicon) -> Part:
+    *stages, last = stages_of(model)
+    part = _convert_last(last)
+    width, _ = _fitted_columns(model)
+    prepared = _prepare(stages, width, lexicon)
+    steps = part.steps
+    if prepared and prepared[-1].is_sparse:
+        if not isinstance(steps[0], Linear | Trees):
+            raise NoEngine(f"{name_of(last)} after {name_of(stages[0])} has no engine.")
+        if isinstance(steps[0], Linear):
+            steps = (Linear(is_in_order=True),)
+    arrays = shifted(part.arrays, len(prepared))
+    for at, one in enumerate(prepared):
+        arrays |= {f"{at}.{name}": array for name, array in one.arrays.items()}
+    return Part(
+        (*(one.step for one in prepared), *steps), arrays, part.finish, width, part.leaves_shapes
+    )
+
+
+def _convert_last(last: Any) -> Part:
+    """Express the last step of a pipeline, which may be an ensemble of others."""
+    part = convert_ensemble(last, _convert_member)
+    if part is None:
+        converter = _FINAL.get(name_of(last))
+        if converter is None:
+            raise NoEngine(f"{name_of(last)} is not among the kinds that have an engine.")
+        step, arrays, finish = converter(last)
+        named = {f"0.{name}": array for name, array in arrays.items()}
+        is_foreign = type(last).__module__.partition(".")[0] != "sklearn"
+        width, _ = _fitted_columns(last)
+        part = Part((step,), named, finish, width, is_foreign)
+    if part.finish.choice is not Choice.NO_CLASS:
+        part.arrays["classes"] = _labels(last)
+    return part
+
+
+def _convert_member(estimator: Any) -> Part:
+    """Express an estimator within another one: texts are only known to the whole."""
+    lexicon = Lexicon()
+    part = _convert(estimator, lexicon)
+    if lexicon.wordings():
+        raise NoEngine(f"{name_of(estimator)} that reads text has no engine in another.")
+    return part
 
 
 def _prepare(stages: Sequence[Any], width: int, lexicon: Lexicon) -> list[Prepared]:
@@ -91,7 +127,7 @@ def _prepare(stages: Sequence[Any], width: int, lexicon: Lexicon) -> list[Prepar
     prepared: list[Prepared] = []
     columns: Sequence[int | None] = range(width)
     for stage in stages:
-        if prepared and (prepared[-1].is_sparse or name_of(stage) == "ColumnTransformer"):
+        if prepared and (prepared[-1].is_sparse or name_of(stage) in _FIRST_ONLY):
             raise NoEngine(f"{name_of(stage)} after {name_of(stages[0])} has no engine.")
         one = convert_preparation(stage, columns, lexicon)
         prepared.append(one)
@@ -198,6 +234,8 @@ _FINAL: Mapping[str, Callable[[Any], _Final]] = {
     **dict.fromkeys(
         ("RandomForestRegressor", "ExtraTreesRegressor"), _of_trees(tree_conversion.mean)
     ),
+    "BaggingClassifier": _of_trees(tree_conversion.bag_votes),
+    "BaggingRegressor": _of_trees(tree_conversion.bag_mean),
     "GradientBoostingClassifier": _of_trees(tree_conversion.boosted_classes),
     "GradientBoostingRegressor": _of_trees(tree_conversion.boosted_numbers),
     "HistGradientBoostingClassifier": _of_trees(tree_conversion.binned_classes),

@@ -124,21 +124,6 @@ class Trees(Struct, frozen=True, tag="trees"):
     refuses_with: str = "ValueError"
 
 
-Step = Scaling | Imputing | Encoding | Columns | Linear | Trees
-
-
-class Wording(Struct, frozen=True):
-    """A column that holds text.
-
-    Args:
-        column: Its place.
-        words: Each stands for its place in this list.
-    """
-
-    column: int
-    words: tuple[str, ...]
-
-
 class Link(StrEnum):
     """From scores to numbers."""
 
@@ -179,6 +164,79 @@ class Finish(Struct, frozen=True):
 
     link: Link
     choice: Choice
+
+
+class Calibration(StrEnum):
+    """From a member's scores to probabilities."""
+
+    NONE = "none"
+    SIGMOID = "sigmoid"
+    """Arrays ``slopes`` and ``intercepts``, one of each for a class; for two classes one."""
+    ISOTONIC = "isotonic"
+    """Straight lines between points: arrays ``at{n}`` and ``becomes{n}`` for class ``n``."""
+
+
+class Combining(StrEnum):
+    """From the answers of several members to one."""
+
+    MEAN = "mean"
+    SUM = "sum"
+    """One after the other."""
+    VOTES = "votes"
+    """Members answer with places of labels."""
+    BESIDE = "beside"
+    """As columns for the next step."""
+
+
+class Member(Struct, frozen=True):
+    """An engine within an engine; arrays ``{member}.…``, its labels ``{member}.classes``.
+
+    Args:
+        columns: Which ones it looks at; none for all.
+        steps: As in an engine.
+        finish: Likewise.
+        method: What it is asked for.
+        calibration: What is done with its answer.
+    """
+
+    columns: tuple[int, ...]
+    steps: "tuple[Step, ...]"
+    finish: Finish
+    method: str
+    calibration: Calibration = Calibration.NONE
+
+
+class Ensemble(Struct, frozen=True, tag="ensemble"):
+    """A step that asks several members; array ``weights`` has one for each where they differ.
+
+    Args:
+        members: In order.
+        combining: What is made of their answers.
+        width: How many columns come out.
+        drops_first: Whether of two probabilities only the second comes out.
+        passes_rows: Whether the rows come out behind the answers.
+    """
+
+    members: tuple[Member, ...]
+    combining: Combining
+    width: int
+    drops_first: bool = False
+    passes_rows: bool = False
+
+
+Step = Scaling | Imputing | Encoding | Columns | Linear | Trees | Ensemble
+
+
+class Wording(Struct, frozen=True):
+    """A column that holds text.
+
+    Args:
+        column: Its place.
+        words: Each stands for its place in this list.
+    """
+
+    column: int
+    words: tuple[str, ...]
 
 
 class GraphDescription(Struct, frozen=True, tag="graph"):

@@ -11,21 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.serving.engines.assembling import finisher_of, make_steps
 from gateway.serving.engines.cells import Cells, check_wordings
 from gateway.serving.engines.description import (
     TAKEN,
     BadEngine,
     Columns,
     Description,
-    Linear,
-    Trees,
 )
-from gateway.serving.engines.finishing import make_finisher
-from gateway.serving.engines.linear import make_linear
-from gateway.serving.engines.preparing import beneath, make_preparation
 from gateway.serving.engines.refusal import Refused, refusal
-from gateway.serving.engines.scaling import Step
-from gateway.serving.engines.trees import make_forest
 from registry.tensors import Batch, Prediction
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -52,13 +46,11 @@ class Engine:
         self._width = description.width
         self._names = description.names
         _check_head(description)
-        self._steps = _make_steps(description, arrays)
+        self._steps = make_steps(description.steps, arrays, description.width)
         self._cells = _make_cells(description)
         self._is_lenient = self._cells is not None or description.leaves_shapes
         self._dtypes = _TAKEN.intersection(map(np.dtype, description.dtypes))
-        last = description.steps[-1]
-        trees = last.count if isinstance(last, Trees) else 1
-        finisher = make_finisher(description.finish, arrays.get("classes"), trees)
+        finisher = finisher_of(description.steps, description.finish, arrays.get("classes"))
         try:
             self._finish = {name: finisher.methods[name] for name in description.methods}
         except KeyError as error:
@@ -144,11 +136,7 @@ class Engine:
 
 
 def _check_head(description: Description) -> None:
-    steps, names = description.steps, description.names
-    if not steps or any(isinstance(step, Linear | Trees) for step in steps[:-1]):
-        raise BadEngine("Only steps that prepare rows come before the last one.")
-    if not isinstance(steps[-1], Linear | Trees):
-        raise BadEngine("The last step gives no scores.")
+    names = description.names
     if description.width < 1 or (names is not None and len(names) != description.width):
         raise BadEngine("The names do not fit the columns.")
     if len(description.sample) not in (0, description.width):
@@ -178,21 +166,3 @@ def _make_cells(description: Description) -> Cells | None:
         wordings,
         takes_missing=description.takes_missing_text,
     )
-
-
-def _make_steps(description: Description, arrays: Arrays) -> list[Step]:
-    steps: list[Step] = []
-    width = description.width
-    for at, step in enumerate(description.steps):
-        mine = beneath(arrays, str(at))
-        match step:
-            case Linear():
-                if mine.keys() != {"coef", "intercept"}:
-                    raise BadEngine("A linear model has a coefficient and an intercept array.")
-                steps.append(make_linear(step, mine["coef"], mine["intercept"], width))
-            case Trees():
-                steps.append(make_forest(step, mine, width))
-            case _:
-                made, width = make_preparation(step, mine, width)
-                steps.append(made)
-    return steps

@@ -48,7 +48,7 @@ class Finisher:
                 with np.errstate(over="ignore"):
                     return np.exp(scores)
             case Link.EXPIT:
-                return _expit(scores)
+                return expit(scores)
             case Link.SOFTMAX:
                 return _softmax(scores)
             case Link.NARROW_EXP | Link.NARROW_EXPIT | Link.NARROW_SOFTMAX as link:
@@ -77,7 +77,7 @@ class Finisher:
                 second = self._numbers(_flat(scores))
                 return np.stack([1 - second, second], axis=1)
             case Link.ONE_VS_REST:
-                return _normalized(_expit(scores))
+                return _normalized(expit(scores))
             case Link.NARROW_SOFTMAX:
                 return narrow.softmax(scores)
             case _:
@@ -113,7 +113,7 @@ def _flat(scores: Scores) -> Scores:
     return scores[:, 0] if scores.ndim > _FLAT and scores.shape[1] == 1 else scores
 
 
-def _expit(scores: Scores) -> Scores:
+def expit(scores: Scores) -> Scores:
     """Return the logistic function by the C library's ``exp``, which is what scipy calls.
 
     numpy's own differs from it in the last bit, and in 1 - p that bit is no longer the last.

@@ -24,11 +24,11 @@ from gateway.serving.engines.naming import methods_of
 from gateway.serving.engines.refusal import Refused
 
 _DESCRIPTION = "engine.json"
-_ARRAY = re.compile(r"[a-z0-9.]{1,32}\.npy")
+_ARRAY = re.compile(r"[a-z0-9.]{1,64}\.npy")
 _GRAPH = "graph.onnx"
 _MAX_DESCRIPTION_BYTES = 8 << 20
 _MAX_GRAPH_BYTES = 256 << 20
-_MAX_ARRAYS = 128
+_MAX_ARRAYS = 1024
 _PIECE_BYTES = 1 << 20
 
 

@@ -4,9 +4,8 @@ In the model's process, after it was warmed up. What a model refuses, its engine
 the same words. A method that differs anywhere is not the engine's.
 """
 
-import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,26 +14,21 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from gateway.serving.engines.assembling import finisher_of
 from gateway.serving.engines.comparing import Native, outcome, same
 from gateway.serving.engines.conversion import Draft, convert
-from gateway.serving.engines.description import TAKEN, Columns, Description, Encoding, Trees
+from gateway.serving.engines.description import TAKEN, Columns, Description, Encoding
 from gateway.serving.engines.engine import Engine
-from gateway.serving.engines.finishing import make_finisher
 from gateway.serving.engines.folder import write_engine
 from gateway.serving.engines.graph_proof import make_graph_engine
-from gateway.serving.engines.kernel import can_compile
 from gateway.serving.engines.no_engine import NoEngine
-from gateway.serving.engines.preparing import beneath
 from gateway.serving.engines.proof_rows import proof_rows, typed_rows
 from gateway.serving.engines.proof_tables import proof_tables
-from gateway.serving.engines.trees import make_forest
-from gateway.serving.engines.walk import COLUMN_BITS
+from gateway.serving.engines.tuning import tune
 from registry.tensors import PREDICT_METHOD, Batch, Prediction
 
 _ONNX = "onnx"
 _FLAVORS = frozenset({"lightgbm", "sklearn", "xgboost"})
-_COMPARED_ROWS = (1, 4, 16, 64, 256)
-_TIMED_S = 0.004
 
 
 def make_engine(model: Native, folder: Path) -> str:
@@ -64,7 +58,7 @@ def _make_engine(model: Native, folder: Path) -> None:
         return
     if model.flavor not in _FLAVORS:
         raise NoEngine(f"Models of the flavor {model.flavor!r} have no engine yet.")
-    draft = _tune(convert(model.native))
+    draft = tune(convert(model.native))
     methods = tuple(_methods(model, draft))
     if model.default_method not in methods:
         raise NoEngine(f"{model.default_method!r} of {draft.kind} has no engine.")
@@ -108,7 +102,7 @@ def _describe(model: Native, draft: Draft, methods: Sequence[str]) -> Descriptio
 
 
 def _methods(model: Native, draft: Draft) -> list[str]:
-    finisher = make_finisher(draft.finish, draft.arrays.get("classes"), 1)
+    finisher = finisher_of(draft.steps, draft.finish, draft.arrays.get("classes"))
     return [method for method in finisher.methods if hasattr(model.native, method)]
 
 
@@ -168,39 +162,3 @@ def _describe_rows(batch: Batch) -> str:
 def _example(model: Native, engine: Engine) -> NDArray[Any] | None:
     example = model.input_example()
     return None if example is None else engine.arrange(example)
-
-
-def _tune(draft: Draft) -> Draft:
-    """Find out from how many rows on the other ways through trees are faster than the walk."""
-    last = draft.steps[-1]
-    if not isinstance(last, Trees):
-        return draft
-    arrays = beneath(draft.arrays, str(len(draft.steps) - 1))
-    width = int((arrays["nodes"] & ((1 << COLUMN_BITS) - 1)).max()) + 1
-    rows = np.zeros((max(_COMPARED_ROWS), width))
-    ways = [replace(last, table_from_rows=0)]
-    if last.table_from_rows:
-        ways.append(replace(last, table_from_rows=1))
-    if can_compile():
-        ways.append(replace(last, table_from_rows=0, compiled_from_rows=1))
-    forests = [make_forest(way, arrays, width) for way in ways]
-    least = np.array([[_time(ask, rows[:n]) for n in _COMPARED_ROWS] for ask in forests])
-    fastest = dict(zip(_COMPARED_ROWS, (ways[at] for at in least.argmin(axis=0)), strict=True))
-    tuned = replace(
-        last,
-        table_from_rows=min((n for n, way in fastest.items() if way.table_from_rows), default=0),
-        compiled_from_rows=min(
-            (n for n, way in fastest.items() if way.compiled_from_rows), default=0
-        ),
-    )
-    return replace(draft, steps=(*draft.steps[:-1], tuned))
-
-
-def _time(ask: Callable[[NDArray[Any]], object], rows: NDArray[Any]) -> float:
-    """Return the least time of several calls, in seconds."""
-    ask(rows)
-    least, ends_at = np.inf, time.perf_counter() + _TIMED_S
-    while (started := time.perf_counter()) < ends_at:
-        ask(rows)
-        least = min(least, time.perf_counter() - started)
-    return float(least)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.serving.engines.conversion import Draft
-from gateway.serving.engines.description import Trees
+from gateway.serving.engines.description import Ensemble, Step, Trees
 from gateway.serving.engines.walk import COLUMN_BITS
 from registry.signature import ColumnSpec, Signature
 
@@ -147,10 +147,27 @@ def _dtypes(signature: Signature | None) -> Sequence[str]:
 
 def _thresholds(draft: Draft) -> dict[int, NDArray[np.float64]]:
     """Return the finite thresholds of each column, where rows reach the trees unchanged."""
-    if len(draft.steps) > 1 or not isinstance(draft.steps[0], Trees):
-        return {}
-    nodes, thresholds = draft.arrays["0.nodes"], draft.arrays["0.thresholds"]
-    kept = np.isfinite(thresholds)
-    columns = nodes[kept] & ((1 << COLUMN_BITS) - 1)
-    values = thresholds[kept]
-    return {int(column): values[columns == column] for column in np.unique(columns)}
+    found: dict[int, list[NDArray[np.float64]]] = {}
+    for prefix, columns in _first_trees(draft.steps, range(draft.width)):
+        nodes, thresholds = draft.arrays[f"{prefix}nodes"], draft.arrays[f"{prefix}thresholds"]
+        kept = np.isfinite(thresholds)
+        looked_at = nodes[kept] & ((1 << COLUMN_BITS) - 1)
+        for column in np.unique(looked_at).tolist():
+            mine = thresholds[kept][looked_at == column]
+            found.setdefault(columns[column], []).append(mine)
+    return {column: np.concatenate(some) for column, some in sorted(found.items())}
+
+
+def _first_trees(
+    steps: Sequence[Step], columns: Sequence[int], prefix: str = ""
+) -> Iterator[tuple[str, Sequence[int]]]:
+    """Yield where the arrays of trees are that see the rows as they came, and which columns."""
+    match steps[0]:
+        case Trees() if len(steps) == 1:
+            yield f"{prefix}0.", columns
+        case Ensemble(members=members):
+            for at, member in enumerate(members):
+                some = [columns[column] for column in member.columns] or columns
+                yield from _first_trees(member.steps, some, f"{prefix}0.{at}.")
+        case _:
+            pass

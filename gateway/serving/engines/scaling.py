@@ -37,7 +37,7 @@ class Scaler:
         Raises:
             Refused: An infinity; NaN passes here.
         """
-        scaled = rows.copy() if rows.dtype in _FLOATS else rows.astype(np.float64)
+        scaled = rows.copy(order="K") if rows.dtype in _FLOATS else rows.astype(np.float64)
         if not all_numbers(scaled) and np.isinf(scaled).any():
             raise Refused
         for operation, array in self._operations:

@@ -61,6 +61,18 @@ def mean(forest: Any) -> Grown:
     return _sklearn_trees(forest.estimators_, Finish(Link.SHARE, Choice.NO_CLASS))
 
 
+def bag_votes(bag: Any) -> Grown:
+    """Lay out a bag of trees that vote with their shares of classes."""
+    if any(len(tree.classes_) != len(bag.classes_) for tree in bag.estimators_):
+        raise NotThese("A bag in which a tree knows fewer classes has no engine.")
+    return _bagged(bag, Finish(Link.SHARE, Choice.LARGEST))
+
+
+def bag_mean(bag: Any) -> Grown:
+    """Lay out a bag of trees that gives their mean."""
+    return _bagged(bag, Finish(Link.SHARE, Choice.NO_CLASS))
+
+
 def boosted_numbers(ensemble: Any) -> Grown:
     """Lay out gradient boosting that gives a number."""
     return _boosted(ensemble, Finish(Link.IDENTITY, Choice.NO_CLASS))
@@ -91,10 +103,22 @@ def binned_classes(ensemble: Any) -> Grown:
     return _binned(ensemble, Finish(link, Choice.ABOVE if is_pair else Choice.LARGEST))
 
 
-def _sklearn_trees(estimators: Sequence[Any], finish: Finish) -> Grown:
+def _bagged(bag: Any, finish: Finish) -> Grown:
+    """Lay out trees each of which was shown some of the columns."""
+    columns = [np.asarray(found, np.int64) for found in bag.estimators_features_]
+    return _sklearn_trees(bag.estimators_, finish, columns)
+
+
+def _sklearn_trees(
+    estimators: Sequence[Any], finish: Finish, columns: Sequence[NDArray[np.int64]] = ()
+) -> Grown:
     if estimators[0].n_outputs_ != 1:
         raise NotThese("Trees with several outputs have no engine.")
     grove = _grove([estimator.tree_ for estimator in estimators])
+    if columns:
+        seen = zip(columns, estimators, strict=True)
+        places = [mine.take(one.tree_.feature, mode="clip") for mine, one in seen]
+        grove = structs.replace(grove, columns=np.concatenate(places))
     start = np.zeros(grove.values.shape[1])
     allows_missing = bool(estimators[0].__sklearn_tags__().input_tags.allow_nan)
     trees = Trees(

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_classification, make_regression
 from sklearn.ensemble import (
+    BaggingClassifier,
+    BaggingRegressor,
     ExtraTreesClassifier,
     ExtraTreesRegressor,
     GradientBoostingClassifier,
@@ -17,6 +20,10 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
+    StackingClassifier,
+    StackingRegressor,
+    VotingClassifier,
+    VotingRegressor,
 )
 from sklearn.linear_model import (
     ElasticNet,
@@ -29,7 +36,7 @@ from sklearn.linear_model import (
     SGDClassifier,
     SGDRegressor,
 )
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -137,4 +144,63 @@ FITS: dict[str, Callable[[], Any]] = {
     "pipeline with gaps": lambda: make_pipeline(
         StandardScaler(), HistGradientBoostingRegressor(max_iter=3)
     ).fit(frame(GAPPY), NUMBERS),
+}
+
+
+def forest() -> Any:
+    return RandomForestClassifier(3, max_depth=3, random_state=0)
+
+
+def mixed(classes: bool = True) -> list[tuple[str, Any]]:  # noqa: FBT001, FBT002 - which kind
+    """Return members of several kinds that have an engine."""
+    if classes:
+        return [
+            ("linear", make_pipeline(StandardScaler(), LogisticRegression())),
+            ("forest", forest()),
+            ("boosting", GradientBoostingClassifier(n_estimators=3)),
+        ]
+    return [("linear", Ridge()), ("trees", RandomForestRegressor(3, random_state=0))]
+
+
+ENSEMBLES: dict[str, Callable[[], Any]] = {
+    "weighted votes": lambda: VotingClassifier(mixed(), weights=[1, 0.5, 0.5]).fit(
+        PAIR, PAIR_LABELS
+    ),
+    "soft votes": lambda: VotingClassifier(mixed(), voting="soft", weights=[3, 1, 2]).fit(
+        frame(THREE), NAMES[THREE_LABELS]
+    ),
+    "weighted mean": lambda: VotingRegressor(mixed(classes=False), weights=[0.3, 0.7]).fit(
+        ROWS, NUMBERS
+    ),
+    "stack": lambda: StackingClassifier(mixed(), cv=2).fit(PAIR, NAMES[PAIR_LABELS]),
+    "stack of three, with rows": lambda: StackingClassifier(
+        mixed(), forest(), cv=2, passthrough=True
+    ).fit(THREE, THREE_LABELS),
+    "stack on a mean": lambda: StackingRegressor(
+        [("mean", VotingRegressor(mixed(classes=False))), ("lasso", Lasso())], Ridge(), cv=2
+    ).fit(frame(ROWS), NUMBERS),
+    "sigmoids on decisions": lambda: CalibratedClassifierCV(LinearSVC(), cv=3).fit(
+        PAIR, PAIR_LABELS
+    ),
+    "sigmoids, three": lambda: CalibratedClassifierCV(forest(), cv=2).fit(
+        THREE, NAMES[THREE_LABELS]
+    ),
+    "curves, three": lambda: CalibratedClassifierCV(
+        LinearSVC(), method="isotonic", cv=2, ensemble=False
+    ).fit(THREE, THREE_LABELS),
+    "curves on shares": lambda: CalibratedClassifierCV(forest(), method="isotonic", cv=2).fit(
+        PAIR, PAIR_LABELS
+    ),
+    "bag of trees": lambda: BaggingClassifier(n_estimators=5, max_features=0.7, random_state=0).fit(
+        THREE, NAMES[THREE_LABELS]
+    ),
+    "bag of lines": lambda: BaggingClassifier(
+        LogisticRegression(), 4, max_features=0.5, random_state=0
+    ).fit(PAIR, PAIR_LABELS),
+    "bag of pipelines": lambda: BaggingRegressor(
+        make_pipeline(StandardScaler(), Ridge()), 3, random_state=0
+    ).fit(frame(ROWS), NUMBERS),
+    "union": lambda: make_pipeline(
+        make_union(StandardScaler(), MinMaxScaler(), "passthrough"), Ridge()
+    ).fit(ROWS, NUMBERS),
 }

@@ -23,6 +23,14 @@ def made(kind: str, folder: Path) -> Path:
     return folder
 
 
+def copied(engine: Path, folder: Path) -> Path:
+    """Copy the files of an engine, to plant a fault in."""
+    folder.mkdir()
+    for file in engine.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    return folder
+
+
 def change(name: str, how: Callable[[Any], Any]) -> Plant:
     """Plant a fault in an array."""
 

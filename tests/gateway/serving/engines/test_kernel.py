@@ -11,7 +11,7 @@ from gateway.serving.engines.description import BadEngine
 from gateway.serving.engines.folder import read_engine
 from gateway.serving.engines.kernel import CompiledWalk, can_compile
 from tests.gateway.serving.engines import fitted
-from tests.gateway.serving.engines.test_folder import change, describe, made, put
+from tests.gateway.serving.engines.test_folder import change, copied, describe, made, put
 
 Answer = NDArray[Any]
 
@@ -37,6 +37,13 @@ def test_machine_code_ends_in_the_leaves_of_the_walk(kind: str, tmp_path: Path) 
         assert compiled.tolist() == walked.tolist()
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = made("forest, number", tmp_path_factory.mktemp("compiled") / "engine")
+    answers_by(folder, fitted.ROWS, compiled_from_rows=1)
+    return folder
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -47,9 +54,8 @@ def test_machine_code_ends_in_the_leaves_of_the_walk(kind: str, tmp_path: Path) 
         lambda folder: (folder / "0.depths.npy").unlink(),
     ],
 )
-def test_depths_that_are_none_are_refused(fault: Any, tmp_path: Path) -> None:
-    folder = made("forest, number", tmp_path / "engine")
-    answers_by(folder, fitted.ROWS, compiled_from_rows=1)
+def test_depths_that_are_none_are_refused(compiled: Path, fault: Any, tmp_path: Path) -> None:
+    folder = copied(compiled, tmp_path / "engine")
 
     fault(folder)
 
@@ -57,8 +63,8 @@ def test_depths_that_are_none_are_refused(fault: Any, tmp_path: Path) -> None:
         read_engine(folder)
 
 
-def test_what_was_checked_cannot_be_changed_afterwards(tmp_path: Path) -> None:
-    folder = made("forest, number", tmp_path / "engine")
+def test_what_was_checked_cannot_be_changed_afterwards(compiled: Path, tmp_path: Path) -> None:
+    folder = copied(compiled, tmp_path / "engine")
     expected = answers_by(folder, fitted.ROWS, compiled_from_rows=1)
     engine = read_engine(folder)
     nodes = np.load(folder / "0.nodes.npy", mmap_mode="r+")

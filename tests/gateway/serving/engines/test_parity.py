@@ -16,7 +16,7 @@ from registry.loading import LoadedModel
 from registry.tensors import PREDICT_METHOD, Batch, Prediction
 from tests.gateway.serving.engines import fitted
 from tests.gateway.serving.engines.boosted import BOOSTED
-from tests.gateway.serving.engines.fitted import FITS, Saved, opened
+from tests.gateway.serving.engines.fitted import ENSEMBLES, FITS, Saved, opened
 from tracking.errors import ModelFailed
 
 ODD = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1e300, 3.5e38, 1e-310)
@@ -55,9 +55,12 @@ def assert_alike(model: LoadedModel, engine: Engine, batch: Batch) -> None:
             assert found[2].tolist() == expected[2].tolist()
 
 
-@pytest.mark.parametrize("kind", FITS | BOOSTED)
+ALL = FITS | BOOSTED | ENSEMBLES
+
+
+@pytest.mark.parametrize("kind", ALL)
 def test_an_engine_answers_as_its_model(kind: str, tmp_path: Path) -> None:
-    model = Saved((FITS | BOOSTED)[kind](), fitted.ROWS[:5])
+    model = Saved(ALL[kind](), fitted.ROWS[:5])
     engine = engine_of(model, tmp_path / "engine")
     chance = np.random.default_rng(7)
     rows = chance.normal(size=(300, fitted.WIDTH)) * 10.0 ** chance.integers(-3, 4, (300, 1))

@@ -6,8 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestRegressor
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import (
+    BaggingRegressor,
+    GradientBoostingClassifier,
+    RandomForestRegressor,
+    VotingRegressor,
+)
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
@@ -96,6 +103,22 @@ WITHOUT = {
             fitted.PAIR, fitted.PAIR_LABELS
         ),
         "Gradient boosting with the loss 'exponential' has no engine.",
+    ),
+    "a member without an engine": (
+        lambda: VotingRegressor([("a", Ridge()), ("b", KNeighborsRegressor(2))]).fit(
+            fitted.ROWS, fitted.NUMBERS
+        ),
+        "KNeighborsRegressor is not among the kinds that have an engine.",
+    ),
+    "too many members": (
+        lambda: BaggingRegressor(Ridge(), 65).fit(fitted.ROWS, fitted.NUMBERS),
+        "BaggingRegressor of more than 64 members has no engine.",
+    ),
+    "another calibration": (
+        lambda: CalibratedClassifierCV(LogisticRegression(), method="temperature", cv=2).fit(
+            fitted.PAIR, fitted.PAIR_LABELS
+        ),
+        "Calibration by 'temperature' has no engine.",
     ),
     "not fitted": (LogisticRegression, "Making an engine of it raised AttributeError."),
 }
