@@ -22,8 +22,8 @@ from msgspec import Struct
 from gateway import logs
 from gateway.http_server import pre_stop_s
 from gateway.listening import address_of, listen, reserved_for_grpc
+from gateway.offspring import adopt, kill_all_but
 from gateway.preparation import prepared_run_folder, start_preparing
-from gateway.serving.offspring import adopt, kill_all_but
 from gateway.settings import Settings, metrics_folder
 from gateway.worker import WorkerIdentity, sweep_dead
 from gateway.worker_process import HEARTBEAT_S, Place, become_worker

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from msgspec import Struct
 
-from gateway.serving.offspring import adopt
+from gateway.offspring import adopt
 from gateway.worker import WorkerIdentity, hold_liveness, lock_file_of
 
 HEARTBEAT_S = 1.0

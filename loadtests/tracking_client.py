@@ -18,7 +18,7 @@ _TURNS = 4
 
 def main(answers: Path, seconds: float, urls: list[str]) -> None:
     """Measure each kind of write to each server, and leave calls per second behind."""
-    rates = {}
+    rates: dict[str, float] = {}
     writers = {url: _writes(MlflowClient(url)) for url in urls}
     for kind in next(iter(writers.values())):
         spent = dict.fromkeys(urls, 0.0)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from gateway.serving.offspring import adopt
+from gateway.offspring import adopt
 
 _PR_SET_NO_NEW_PRIVS = 38
 

@@ -24,11 +24,11 @@ from typing import assert_never
 import msgspec
 from msgspec import Struct
 
+from gateway.offspring import OFFSPRING
 from gateway.serving import messages
 from gateway.serving.ending import OUTSIDE_SIGNALS, describe_end
 from gateway.serving.failure import ConversionFailed, LoadFailed
 from gateway.serving.frames import Assembler, Frame, FrameError
-from gateway.serving.offspring import OFFSPRING
 from gateway.serving.output import Output
 from gateway.serving.pacing import QueueLimits
 from gateway.serving.progress import Progress

@@ -20,8 +20,8 @@ from typing import IO
 from msgspec import Struct
 
 from gateway.environment_settings import EnvironmentSettings
+from gateway.offspring import OFFSPRING
 from gateway.serving.failure import LoadFailed
-from gateway.serving.offspring import OFFSPRING
 from gateway.serving.progress import Progress
 
 _BOOT = (

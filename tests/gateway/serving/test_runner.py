@@ -575,7 +575,7 @@ def test_what_went_off_into_a_session_of_its_own_ends_with_its_runner(tmp_path: 
 
 _ADOPTING = """
 import atexit, glob
-from gateway.serving.offspring import adopt
+from gateway.offspring import adopt
 adopt()
 def tell():
     print("children left:", [x for f in glob.glob("/proc/self/task/*/children") for x in open(f)
