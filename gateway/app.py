@@ -8,6 +8,7 @@ import gc
 import logging
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -97,6 +98,7 @@ class Worker:
         )
         self.ledger = RouteLedger(self.database, switch_timeout_s=timeout_s)
         self.state_metrics = StateMetrics()
+        self._counting = threading.Lock()
         self.watcher = Watcher()
         self.manager = self._make_manager()
         self.engine_metrics = EngineMetrics(self.loader.engine_name)
@@ -307,8 +309,10 @@ class Worker:
         return server_secret(self.database)
 
     def _on_change(self) -> None:
-        self.state_metrics.follow(self.manager.view())
-        self.engine_metrics.follow(self.manager.view())
+        with self._counting:  # an older view must not be counted after a newer one
+            news = self.manager.take_news()
+            self.state_metrics.follow(*news)
+            self.engine_metrics.follow(*news)
         self.reconciler.demand.settle()
         self.reconciler.wake()
 

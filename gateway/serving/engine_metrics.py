@@ -4,7 +4,7 @@ The manager's ``on_change`` calls it, in whichever thread changed something.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from gateway.metrics import observe_engine
 from gateway.serving.inventory import Seen
@@ -24,15 +24,22 @@ class EngineMetrics:
         self._lock = threading.Lock()
         self._shown: dict[VersionKey, str] = {}
 
-    def follow(self, view: Mapping[VersionKey, Seen]) -> None:
-        """Show what has become ready, and hide what no longer is."""
+    def follow(
+        self, view: Mapping[VersionKey, Seen], changed: Iterable[VersionKey] | None = None
+    ) -> None:
+        """Show what has become ready, and hide what no longer is.
+
+        Args:
+            view: What is held.
+            changed: Of which versions that may be something else than before; none means any.
+        """
         with self._lock:
-            ready = {key for key, seen in view.items() if seen.state in READY_STATES}
-            for key in self._shown.keys() - ready:
-                self._show(key, self._shown.pop(key), is_there=False)
-            for key in ready - self._shown.keys():
-                name = self._name_of(key.digest)
-                if name is not None:
+            for key in view.keys() | self._shown.keys() if changed is None else changed:
+                seen, shown = view.get(key), self._shown.get(key)
+                is_ready = seen is not None and seen.state in READY_STATES
+                if shown is not None and not is_ready:
+                    self._show(key, self._shown.pop(key), is_there=False)
+                elif shown is None and is_ready and (name := self._name_of(key.digest)) is not None:
                     self._shown[key] = name
                     self._show(key, name, is_there=True)
 

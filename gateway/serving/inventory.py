@@ -260,6 +260,7 @@ class Inventory:
         self._evicted: set[VersionKey] = set()
         self._touched: dict[VersionKey, None] = {}
         self._on_change = on_change
+        self._news: dict[VersionKey, None] = {}
         self._lock = threading.Lock()
 
     def __enter__(self) -> dict[VersionKey, Entry]:
@@ -273,6 +274,12 @@ class Inventory:
         self._lock.release()
         if has_changed:
             self._on_change()
+
+    def take_news(self) -> tuple[Mapping[VersionKey, Seen], list[VersionKey]]:
+        """Return what is published, and of which versions it is new since the last call."""
+        with self._lock:
+            news, self._news = list(self._news), {}
+            return self.view, news
 
     # --- with the lock ----------------------------------------------------------------------------
 
@@ -374,7 +381,9 @@ class Inventory:
         for key in self._touched:
             before, entry = view.pop(key, None), self.entries.get(key)
             seen = None if entry is None else entry.see(before)
-            changed = changed or seen is not before
+            if seen is not before:
+                changed = True
+                self._news[key] = None
             ready.discard(key)
             self._settle(key, entry, before, seen)
             if seen is not None:

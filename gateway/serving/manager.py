@@ -144,6 +144,10 @@ class Manager:
         failure = self.failure(key)
         return failure is not None and failure.retry_at_s is None
 
+    def take_news(self) -> tuple[Mapping[VersionKey, Seen], list[VersionKey]]:
+        """Return the view, and of which versions it tells something new since the last call."""
+        return self._inventory.take_news()
+
     def view(self) -> Mapping[VersionKey, Seen]:
         """Return state and failure of every version that is known here."""
         return self._inventory.view

@@ -5,7 +5,7 @@ The manager's ``on_change`` calls it, in whichever thread changed something.
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from gateway.memory_metrics import MEMORY, MODEL_MEMORY, UNRELEASED
 from gateway.metrics import (
@@ -34,22 +34,29 @@ class StateMetrics:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._last: Mapping[VersionKey, Seen] = {}
+        self._last: dict[VersionKey, Seen] = {}
         self._since_s: dict[VersionKey, float] = {}
 
-    def follow(self, view: Mapping[VersionKey, Seen]) -> None:
-        """Count what has changed since the last call."""
+    def follow(
+        self, view: Mapping[VersionKey, Seen], changed: Iterable[VersionKey] | None = None
+    ) -> None:
+        """Count what has changed since the last call.
+
+        Args:
+            view: What is held.
+            changed: Of which versions that may be something else than before; none means any.
+        """
         with self._lock:
             now_s = self._clock()
-            last, self._last = self._last, view
-            # What has not changed is the same object.
-            changed = {key for key, seen in view.items() if last.get(key) is not seen}
-            gone = last.keys() - view.keys()
-            for key in changed | gone:
-                self._count(
-                    key, last.get(key), view.get(key), now_s - self._since_s.pop(key, now_s)
-                )
-            self._since_s |= dict.fromkeys(changed, now_s)
+            for key in view.keys() | self._last.keys() if changed is None else changed:
+                before, after = self._last.pop(key, None), view.get(key)
+                if after is not None:
+                    self._last[key] = after
+                if before is after:  # what has not changed is the same object
+                    continue
+                self._count(key, before, after, now_s - self._since_s.pop(key, now_s))
+                if after is not None:
+                    self._since_s[key] = now_s
 
     def _count(
         self, key: VersionKey, before: Seen | None, after: Seen | None, elapsed_s: float

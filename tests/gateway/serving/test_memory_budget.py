@@ -140,6 +140,25 @@ def test_the_version_not_used_for_longest_makes_room() -> None:
     host.tell(story)
 
 
+def test_news_name_what_has_changed_and_nothing_else() -> None:
+    host = Host()
+
+    async def story() -> None:
+        for number in (1, 2):
+            assert await host.ask(number) is State.ACTIVE
+        before = host.manager.take_news()
+
+        assert await host.ask(3) is State.ACTIVE
+
+        after = host.manager.take_news()
+        assert set(before[1]) == {version(1).key, version(2).key}
+        assert after[1] == [version(3).key]
+        assert after[0][version(3).key].state is State.ACTIVE
+        assert host.manager.take_news()[1] == []
+
+    host.tell(story)
+
+
 def test_a_process_that_has_grown_beyond_its_own_limit_is_ended() -> None:
     host = Host(look_s=0.01)
 

@@ -1,5 +1,7 @@
 from collections.abc import Mapping
 
+import pytest
+
 from gateway.series import REGISTRY
 from gateway.serving.inventory import Seen
 from gateway.serving.observing import StateMetrics
@@ -22,7 +24,10 @@ def told() -> dict[str, float]:
     }
 
 
-def test_memory_is_told_by_version_and_in_all_until_it_is_freed() -> None:
+@pytest.mark.parametrize("changed", [None, [ONE, TWO]])
+def test_memory_is_told_by_version_and_in_all_until_it_is_freed(
+    changed: list[VersionKey] | None,
+) -> None:
     metrics = StateMetrics()
     before = told()
     views: list[Mapping[VersionKey, Seen]] = [
@@ -34,7 +39,7 @@ def test_memory_is_told_by_version_and_in_all_until_it_is_freed() -> None:
     ]
     found = []
     for view in views:
-        metrics.follow(view)
+        metrics.follow(view, changed)
         after = told()
         found.append([after[name] - before[name] for name in ("1", "2", "held", "unreleased")])
 
