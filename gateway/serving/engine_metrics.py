@@ -24,17 +24,10 @@ class EngineMetrics:
         self._lock = threading.Lock()
         self._shown: dict[VersionKey, str] = {}
 
-    def follow(
-        self, view: Mapping[VersionKey, Seen], changed: Iterable[VersionKey] | None = None
-    ) -> None:
-        """Show what has become ready, and hide what no longer is.
-
-        Args:
-            view: What is held.
-            changed: Of which versions that may be something else than before; none means any.
-        """
+    def follow(self, view: Mapping[VersionKey, Seen], changed: Iterable[VersionKey]) -> None:
+        """Show which of those that changed became ready, and hide which no longer are."""
         with self._lock:
-            for key in view.keys() | self._shown.keys() if changed is None else changed:
+            for key in changed:
                 seen, shown = view.get(key), self._shown.get(key)
                 is_ready = seen is not None and seen.state in READY_STATES
                 if shown is not None and not is_ready:

@@ -24,11 +24,12 @@ def shown() -> dict[tuple[str, str], float]:
 def test_each_version_that_is_ready_shows_what_answers_it() -> None:
     metrics = EngineMetrics({"a": "trees", "b": "runner"}.get)
 
-    metrics.follow({ONE: Seen(State.LOADING), TWO: Seen(State.STANDBY)})
+    metrics.follow({ONE: Seen(State.LOADING), TWO: Seen(State.STANDBY)}, [ONE, TWO])
     first = shown()
-    metrics.follow({ONE: Seen(State.ACTIVE), TWO: Seen(State.STANDBY), NEW: Seen(State.ACTIVE)})
+    later = {ONE: Seen(State.ACTIVE), TWO: Seen(State.STANDBY), NEW: Seen(State.ACTIVE)}
+    metrics.follow(later, [ONE, NEW])
     second = shown()
-    metrics.follow(MappingProxyType({TWO: Seen(State.UNLOADING)}))
+    metrics.follow(MappingProxyType({TWO: Seen(State.UNLOADING)}), [ONE, TWO, NEW])
 
     assert first == {("2", "runner"): 1}
     assert second == {("1", "trees"): 1, ("2", "runner"): 1}
