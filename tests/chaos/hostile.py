@@ -9,11 +9,20 @@ from pathlib import Path
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from sklearn.tree import DecisionTreeRegressor
 
 from registry.signature import Signature, TensorSpec
 from tests.chaos.scenario import Orders, Result
-from tests.chaos.villains import AT_CALL, AT_LOAD, TRIGGER, Deed, Mine, Villain
+from tests.chaos.villains import (
+    AT_CALL,
+    AT_LOAD,
+    CHILDREN,
+    TRIGGER,
+    Deed,
+    Mine,
+    Villain,
+)
 from tests.journeys.history import Answered, failures, false_answers
 from tests.journeys.models import EXAMPLE, Marked, marked_answer, register
 from tests.journeys.server import Server, descendants_of, kill_hard, running
@@ -91,7 +100,9 @@ class Seen(Struct, frozen=True):
 def run(orders: Orders) -> Result:
     """Let every hostile model do its deed ``loops`` times, one after the other."""
     with running(Server(orders.folder / "server", settings=SETTINGS)) as server:
-        return judge(watch(server, AT_LOAD, AT_CALL, rounds=orders.loops))
+        seen = watch(server, AT_LOAD, AT_CALL, rounds=orders.loops)
+        left = [f"{pid} {what}" for pid, what in left_of_killed_workers(server).items()]
+    return judge(replace(seen, left=[*seen.left, *left]))
 
 
 def watch(
@@ -293,6 +304,27 @@ def left_behind(server: Server, before: Mapping[int, str]) -> dict[int, str]:
     def are_gone() -> bool:
         left.clear()
         left.update({p: what for p, what in processes_of(server).items() if p not in before})
+        return not left
+
+    _eventually(are_gone)
+    return left
+
+
+def left_of_killed_workers(server: Server) -> dict[int, str]:
+    """Kill all workers while a model has processes of its own; return what outlives them."""
+    name = "Children of the killed"
+    assert register(server, name, Villain(CHILDREN), input_example=EXAMPLE) == 1
+    assert _promote(server, name)[0] == _OK
+    row = [[TRIGGER, 1.0, 2.0]]
+    server.ask_every_worker(lambda: server.predict(_quoted(name), row))
+    before = processes_of(server).keys() - {server.process.pid}
+    kill_hard(server.worker_pids())
+    server.wait_until(server.is_ready, "ready")
+    left: dict[int, str] = {}
+
+    def are_gone() -> bool:
+        left.clear()
+        left.update({p: what for p, what in processes_of(server).items() if p in before})
         return not left
 
     _eventually(are_gone)
