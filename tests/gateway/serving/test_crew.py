@@ -198,7 +198,7 @@ def test_when_none_is_left_the_version_is_loaded_again(tmp_path: Path) -> None:
 
 
 def test_a_load_that_is_called_off_leaves_none_of_them(tmp_path: Path) -> None:
-    house = House(tmp_path, 3)
+    house = House(tmp_path, 2)
     progress = Progress()
 
     def call_off() -> None:

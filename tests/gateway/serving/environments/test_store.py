@@ -157,7 +157,6 @@ def test_a_difference_is_told_and_changes_nothing_where_no_environment_is_wanted
     ("line", "reason"),
     [
         ("no-such-package==1", "cannot be built: No solution found.*no-such-package"),
-        ("tiny==9", "tiny==9"),
         ("git+https://example.org/x", "'git.*no requirement that names a package"),
         ("tiny @ https://example.org/tiny.whl", "'tiny' from an address"),
     ],
@@ -192,8 +191,8 @@ def test_what_is_used_is_kept_and_what_is_not_goes_beyond_the_number_kept(
         return sorted(recipe["requirements"][0] for recipe in recipes)
 
     with environments.claimed(folder_of(tmp_path, "tiny==1.0"), Progress()):
-        assert names("2.0", "3.0") == ["tiny==1.0", "tiny==3.0"]
-    assert names("1.0", "2.0") == ["tiny==2.0"]
+        assert names("2.0") == ["tiny==1.0", "tiny==2.0"]
+    assert names("1.0", "3.0") == ["tiny==3.0"]
     assert not leftover.exists()
 
 

@@ -20,7 +20,7 @@ def write_wheel(folder: Path, name: str, version: str, files: dict[str, str]) ->
 
 
 def write_installed(folder: Path, name: str) -> Path:
-    """Make a wheel of a package that is installed here, without its own tests."""
+    """Make a wheel of a package that is installed here, but for its tests and tools."""
     found = importlib.metadata.distribution(name)
     tag = next(
         line.removeprefix("Tag: ")
@@ -30,10 +30,11 @@ def write_installed(folder: Path, name: str) -> Path:
     canonical = found.metadata["Name"].replace("-", "_")
     info = f"{canonical}-{found.version}.dist-info"
     path = folder / f"{canonical}-{found.version}-{tag}.whl"
+    left_out = {"..", "tests", "f2py"}
     kept = [
         file
         for file in found.files or ()
-        if ".." not in file.parts and "tests" not in file.parts and file.suffix != ".pyc"
+        if left_out.isdisjoint(file.parts) and file.suffix not in {".pyc", ".pyi", ".a"}
     ]
     record = "".join(f"{file},,\n" for file in kept)
     with zipfile.ZipFile(path, "w") as archive:
