@@ -1,9 +1,9 @@
 """Which form of an ensemble of trees answers fastest, and which exactly, by numbers of rows.
 
-``python -m loadtests.engines``: microseconds a call, one thread, the least of many calls, taken in
-turns; what each is away from the library's own answers; and what having it costs a process. The
-table goes into ``loadtests/results/engines.md``. Other engines are asked where they are installed
-(``engine_forms.py``); an environment of its own is best, with the package path of this one.
+``python -m loadtests.engines``: microseconds of CPU a call, of all its threads, the least of many
+calls, taken in turns; what each is away from the library's own answers; what having it costs a
+process. All goes into ``loadtests/results/engines.md``. Other engines are asked where they are
+installed (``engine_forms.py``): best in an environment of its own that sees the packages of this.
 """
 
 import subprocess
@@ -101,9 +101,9 @@ def _timed(calls: Mapping[str, Call], rows: Rows) -> list[str]:
         for name, call in calls.items():
             ends_at = time.perf_counter() + _TURN_S
             for _ in range(_MOST_CALLS):
-                started = time.perf_counter()
+                started = time.process_time()
                 call(rows)
-                least[name] = min(least[name], time.perf_counter() - started)
+                least[name] = min(least[name], time.process_time() - started)
                 if time.perf_counter() > ends_at:
                     break
     return [f"{seconds * 1e6:,.0f}" for seconds in least.values()]
