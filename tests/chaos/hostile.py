@@ -120,10 +120,7 @@ def watch(
         workers, disk = server.worker_pids(), disk_bytes(server)
         around.enter_context(_probed(server, health))
         for number in range(rounds):
-            for name, code in at_load.items():
-                told.append(load_villain(server, f"{name} at load {number}", code))
-            for name, deed in at_call.items():
-                told += call_villain(server, f"{name} at call {number}", deed)
+            told += _do_all(server, at_load, at_call, number)
         left = left_behind(server, processes)
         for stream in streams:
             stream.wait_for(20)
@@ -145,6 +142,15 @@ def watch(
         disk_bytes=disk_bytes(server) - disk,
         are_workers_the_same=server.worker_pids() == workers,
     )
+
+
+def _do_all(
+    server: Server, at_load: Mapping[str, str], at_call: Mapping[str, Deed], number: int
+) -> Iterator[Told]:
+    for name, code in at_load.items():
+        yield load_villain(server, f"{name} at load {number}", code)
+    for name, deed in at_call.items():
+        yield from call_villain(server, f"{name} at call {number}", deed)
 
 
 def judge(seen: Seen) -> Result:
