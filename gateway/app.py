@@ -98,7 +98,6 @@ class Worker:
         )
         self.ledger = RouteLedger(self.database, switch_timeout_s=timeout_s)
         self.state_metrics = StateMetrics()
-        self._counting = threading.Lock()
         self.watcher = Watcher()
         self.manager = self._make_manager()
         self.engine_metrics = EngineMetrics(self.loader.engine_name)
@@ -230,6 +229,7 @@ class Worker:
             return is_sealed(connection, path)
 
     def _make_manager(self) -> Manager:
+        self._counting = threading.Lock()
         serving = self.settings.serving
         cache_dir = Path(self.settings.storage.cache_dir).expanduser()
         cache = Cache(cache_dir / "models", self.artifacts, find_manifest=self._find_manifest)

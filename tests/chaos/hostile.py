@@ -124,9 +124,7 @@ def watch(
         left = left_behind(server, processes)
         for stream in streams:
             stream.wait_for(20)
-        # What one answer of many MB took is given back when the next garbage is collected.
-        _eventually(lambda: memory_bytes(server) - before < MOST_GROWTH_BYTES)
-        after = memory_bytes(server)
+        after = _settled_bytes(server, before)
     kill_hard(pid for pid in left if _is_there(pid))
     return Seen(
         good=[row for stream in streams for row in stream.history],
@@ -340,6 +338,12 @@ def left_of_killed_workers(server: Server) -> dict[int, str]:
 def memory_bytes(server: Server) -> int:
     """Return what the workers hold in memory themselves."""
     return sum(map(_resident_bytes, server.worker_pids()))
+
+
+def _settled_bytes(server: Server, before: int) -> int:
+    """Return the same once what an answer of many MB took has been given back, if it is."""
+    _eventually(lambda: memory_bytes(server) - before < MOST_GROWTH_BYTES)
+    return memory_bytes(server)
 
 
 def disk_bytes(server: Server) -> int:
