@@ -27,11 +27,20 @@ def configure(level: str, *, stream: TextIO | None = None) -> None:
         stream: A terminal gets readable lines, anything else gets JSON.
     """
     stream = stream or sys.stderr
-    handler = logging.StreamHandler(stream)
+    handler = Handler(stream)
     handler.setFormatter(ReadableFormatter() if stream.isatty() else JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for chatty in ("httpx", "httpcore", "alembic", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class Handler(logging.StreamHandler[TextIO]):
+    """Writes to a stream; a line that cannot be written is dropped, as by a disk that is full."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the library's name
+        """Say what is wrong with a record, but not that the stream takes none."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
 
 
 class JsonFormatter(logging.Formatter):

@@ -2,6 +2,8 @@ import io
 import logging
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -79,3 +81,12 @@ def test_a_stream_that_is_no_terminal_gets_json() -> None:
     logging.getLogger("stagedoor.test").debug("unheard")
 
     assert msgspec.json.decode(stream.getvalue())["message"] == "hello"
+
+
+@pytest.mark.usefixtures("restored_logging")
+def test_a_line_that_a_full_disk_refuses_is_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+    with suppress(OSError), Path("/dev/full").open("w") as full:
+        configure("INFO", stream=full)
+        logging.getLogger("stagedoor.test").info("x" * 100_000)
+
+    assert capsys.readouterr().err == ""
