@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
+from gateway.parsing import PARSING
 from gateway.protocols.refusals import no_rows
 from gateway.protocols.tensors import MAX_AXES
 from tracking.errors import InvalidRequest, MalformedBody
@@ -55,7 +56,8 @@ def read_npy(body: bytes) -> NDArray[Any]:
 def _read_header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     try:
         read = _HEADERS[npy_format.read_magic(stream)]
-        shape, is_fortran, dtype = read(stream, max_header_size=_MAX_HEADER_BYTES)
+        with PARSING:
+            shape, is_fortran, dtype = read(stream, max_header_size=_MAX_HEADER_BYTES)
     except _UNREADABLE as error:
         raise MalformedBody("The body is no .npy file of a version that is read here.") from error
     return shape, is_fortran, dtype

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.parsing import PARSING
 from gateway.serving.engines.description import BadEngine, Description, GraphDescription
 from gateway.serving.engines.engine import Arrays, Engine
 from gateway.serving.engines.graph import GraphEngine
@@ -125,7 +126,8 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _map(file: Path) -> NDArray[Any]:
     try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
+        with PARSING:
+            array = np.load(file, mmap_mode="r", allow_pickle=False)
     except (ValueError, TypeError, SyntaxError, EOFError, OverflowError, RecursionError) as error:
         raise BadEngine(f"The array {file.stem!r} cannot be read.") from error
     if not isinstance(array, np.ndarray) or not array.dtype.isnative:
