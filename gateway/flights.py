@@ -91,7 +91,8 @@ class Ticket:
             return False
         if desk.quotas is not None and desk.quotas.wait_s(*self._account(line), started_s):
             return False
-        if desk.watcher is not None and started_s >= line.level.watch_at_s:
+        if desk.watcher is not None and started_s >= line.level.aside_at_s:
+            desk.watcher.send_aside(line.level, started_s)
             return False
         try:
             return self._embark(line, body, flight, started_s)

@@ -92,6 +92,8 @@ class Level:
     def __init__(self, model: str) -> None:
         self.watch_at_s = 0.0
         """When the next request is to be timed phase by phase; see ``watching``."""
+        self.aside_at_s = 0.0
+        """When the next request is to leave the short way for that."""
         self._gauge = inflight(model)
         self._change = 0
         self._is_noted = False

@@ -80,6 +80,10 @@ class Watcher:
             scope["state"][_PROBE] = probe
         return probe
 
+    def send_aside(self, level: Level, now_s: float) -> None:
+        """Note that a request leaves the short way to be watched: one, however many are there."""
+        level.aside_at_s = now_s + self._every_s
+
     def begin_call(
         self, name: str, metadata: Iterable[tuple[str, Any]], now_s: float
     ) -> Probe | None:

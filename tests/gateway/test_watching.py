@@ -45,6 +45,18 @@ def test_of_a_models_requests_some_are_timed() -> None:
     assert watched == [True, False, False, True, False, True]
 
 
+def test_one_request_of_many_leaves_the_short_way_to_be_watched() -> None:
+    watcher, level = Watcher(every_s=0.05), Level("m")
+    sent = []
+
+    for at in (1.0, 1.0, 1.01, 1.06):
+        if at >= level.aside_at_s:
+            watcher.send_aside(level, at)
+            sent.append(at)
+
+    assert sent == [1.0, 1.06]
+
+
 def test_one_model_does_not_take_the_turn_of_another() -> None:
     watcher = Watcher(every_s=10.0)
 
