@@ -1,7 +1,7 @@
 # Everything sets up what it needs: git, make and Python 3.11+ are enough.
 # make demo | test | chaos | serve | loadtest | overload | many-models | bench | bench-tracking
-#      bench-tracking-large | interop | interop-scoring | setup | interop-env | peers-env | lock
-#      format | clean
+#      bench-tracking-large | bench-start | interop | interop-scoring | setup | interop-env
+#      peers-env | lock | format | clean
 
 SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
@@ -20,7 +20,7 @@ COMPILE := $(BOOT)/bin/uv pip compile --universal --python-version 3.11 --genera
 	--no-emit-index-url --no-header --quiet
 
 .PHONY: setup interop-env peers-env interop interop-scoring demo test chaos check serve loadtest \
-	overload many-models bench bench-tracking bench-tracking-large lock format clean
+	overload many-models bench bench-tracking bench-tracking-large bench-start lock format clean
 
 setup: $(READY)
 
@@ -113,6 +113,10 @@ bench-tracking: setup interop-env
 # The same, of ours alone, with ten million points.
 bench-tracking-large: setup
 	$(BIN)/python -m loadtests.tracking_large $(ARGS)
+
+# How long a server takes to its first answer, in seconds and in CPU.
+bench-start: setup
+	$(BIN)/python -m loadtests.start_bench $(ARGS)
 
 # A thousand models in Production, a hundred of them hot; ARGS="--models 100 --preload all".
 many-models: setup

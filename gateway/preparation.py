@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gateway.settings import Settings, prepare_metrics_folder, run_folder
 from gateway.worker import hold_liveness, is_locked, sweep_dead
+from registry.quick_look import is_prepared
 from tracking.errors import StagedoorError, Unavailable
 
 _METRICS_PREFIX = "metrics-"
@@ -67,8 +68,22 @@ def prepare_database(settings: Settings) -> None:
         database.close()
 
 
+def end_preparing(child: int) -> int:
+    """Wait for the child that prepares, if there is one, and return its exit code."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if child else 0
+
+
 def start_preparing(settings: Settings) -> int:
-    """Prepare the database in a child, so that this process never holds a connection or thread."""
+    """Prepare the database in a child, so that this process never holds a connection or thread.
+
+    Returns:
+        The child, or 0 if there is none: a file that is as it should be needs nothing.
+    """
+    storage, registry = settings.storage, settings.registry
+    if not settings.auth.enabled and is_prepared(
+        storage.backend_store_uri, single_production=registry.single_production
+    ):
+        return 0
     pid = os.fork()
     if pid:
         return pid

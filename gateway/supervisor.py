@@ -23,7 +23,7 @@ from gateway import logs
 from gateway.http_server import pre_stop_s
 from gateway.listening import address_of, listen, reserved_for_grpc
 from gateway.offspring import adopt, kill_all_but
-from gateway.preparation import prepared_run_folder, start_preparing
+from gateway.preparation import end_preparing, prepared_run_folder, start_preparing
 from gateway.settings import Settings, metrics_folder
 from gateway.worker import WorkerIdentity, sweep_dead
 from gateway.worker_process import HEARTBEAT_S, Place, become_worker
@@ -80,7 +80,7 @@ def serve(settings: Settings, *, target: Target | None = None) -> int:
     ):
         preparing = start_preparing(settings)
         target = target or _app_target()
-        if code := os.waitstatus_to_exitcode(os.waitpid(preparing, 0)[1]):
+        if code := end_preparing(preparing):
             return code
         _allow_open_files()
         gc.freeze()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 _PARENT, _USER, _SYSTEM, _PAGES = 1, 11, 12, 21
+_ENDED = slice(13, 15)
 
 
 def cpu_s(pid: int) -> float | None:
@@ -15,6 +16,15 @@ def cpu_s(pid: int) -> float | None:
     if pid not in table:
         return None
     return sum(table[each][1] for each in _family(pid, table)) / os.sysconf("SC_CLK_TCK")
+
+
+def ended_cpu_s(pid: int) -> float:
+    """Return the seconds of CPU that children of a living process used which have ended."""
+    try:
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[_ENDED])) / os.sysconf("SC_CLK_TCK")
 
 
 def rss_bytes(pid: int) -> int:

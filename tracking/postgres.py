@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tracking import schema_history
 from tracking.errors import ResourceMissing, StorageFull, Unavailable
+from tracking.revisions import head
 
 T = TypeVar("T")
 
@@ -117,7 +118,7 @@ def upgrade_postgres(url: URL, tell: Callable[[str], None] = lambda _: None) -> 
             connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _MIGRATION_LOCK})
             revision = schema_history.find_revision(connection)
             schema_history.require_no_later(revision, url=_shown(url))
-            if revision != schema_history.head():
+            if revision != head():
                 schema_history.migrate(connection, tell=tell)
     except DBAPIError as error:
         raise _translated(error) from error

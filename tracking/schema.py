@@ -102,12 +102,13 @@ tags = Table(
     sqlite_with_rowid=False,
 )
 
-# What is searched by value; longer texts would not fit into an index of PostgreSQL.
+# What is searched by value; longer texts would not fit into an index of PostgreSQL. There the same
+# conditions stand in the migration alone: named here, they import that dialect in every process.
 for table in (params, tags):
     is_short = text(f"length(value) <= {LONGEST_INDEXED}")
     is_long = text(f"length(value) > {LONGEST_INDEXED}")
-    Index(None, table.c.key, table.c.value, sqlite_where=is_short, postgresql_where=is_short)
-    Index(f"ix_{table.name}_long", table.c.key, sqlite_where=is_long, postgresql_where=is_long)
+    Index(None, table.c.key, table.c.value, sqlite_where=is_short)
+    Index(f"ix_{table.name}_long", table.c.key, sqlite_where=is_long)
 
 # The whole point is the key: logging it twice keeps one, and the key's order is the history's.
 metrics = Table(

@@ -1,29 +1,15 @@
 """The version of the database's schema: which one it has, which one we need, and the way there.
 
 Called by ``tracking.sqlite`` and ``tracking.postgres`` while they hold the lock of the database.
-Revisions are the numbers that the files of ``tracking/migrations/versions`` begin with.
 """
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
 from tracking.errors import SchemaOutdated
-
-_FOLDER = Path(__file__).parent / "migrations"
-
-
-def head() -> str:
-    """Return the revision this program needs, without the cost of importing Alembic."""
-    return revisions()[-1]
-
-
-def revisions() -> list[str]:
-    """Return the history, oldest first."""
-    files = (_FOLDER / "versions").glob("[0-9]*_*.py")
-    return sorted(file.name.partition("_")[0] for file in files)
+from tracking.revisions import FOLDER, head
 
 
 def find_revision(connection: Connection) -> str | None:
@@ -82,7 +68,7 @@ def migrate(
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
-    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
     config.attributes["tell"] = tell
     command.upgrade(config, to)

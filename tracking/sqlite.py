@@ -22,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from tracking import fresh_schema, schema_history
 from tracking.errors import InvalidRequest, ResourceMissing, StorageFull, Unavailable
 from tracking.file_lock import FileLock
+from tracking.revisions import head
 from tracking.sqlite_glance import Glance
 from tracking.writer import Done, Failed, Writer
 
@@ -259,7 +260,7 @@ def _migrate(path: Path, tell: Callable[[str], None]) -> None:
     with engine.begin() as connection:
         if schema_history.find_revision(connection) is None:
             fresh_schema.make_tables(connection)
-        if schema_history.find_revision(connection) != schema_history.head():
+        if schema_history.find_revision(connection) != head():
             schema_history.migrate(connection, tell=tell)
 
 

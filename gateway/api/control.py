@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from litestar import Litestar, Request, Router
+from litestar import Litestar, Request
 from litestar.di import Provide
 
 from gateway.api import health, metrics
@@ -23,6 +23,7 @@ from gateway.api.mlflow import (
 from gateway.api.mlflow import artifacts as artifact_handlers
 from gateway.api.mlflow import metrics as metric_handlers
 from gateway.api.mlflow.decoding import mlflow_router
+from gateway.api.own_router import OwnRouter
 from gateway.api.refusals import EXCEPTION_HANDLERS
 from gateway.api.schema import StructSchemas, front_door, openapi_config
 from gateway.delivery.promoter import Promoter
@@ -94,8 +95,8 @@ def make_control(worker: Served) -> Litestar:
         # In a router: given one by one, handlers of one path are registered once for each that
         # follows, and Litestar wraps a sync one anew each time.
         [
-            Router("/", route_handlers=ADMIN_HANDLERS, tags=["routes of models"]),
-            Router("/", route_handlers=[front_door(prefix), *SERVER_HANDLERS], tags=["server"]),
+            OwnRouter("/", route_handlers=ADMIN_HANDLERS, tags=["routes of models"]),
+            OwnRouter("/", route_handlers=[front_door(prefix), *SERVER_HANDLERS], tags=["server"]),
             mlflow_router(MLFLOW_HANDLERS),
         ],
         dependencies={

@@ -25,6 +25,22 @@ _NAT64_LOCAL = ipaddress.IPv6Network("64:ff9b:1::/48")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
 
 
+class Reply(Struct, frozen=True):
+    """What a receiver answered, or why it did not.
+
+    Args:
+        status: The HTTP status, or none.
+        body: The beginning of its answer.
+        problem: Why there is no status.
+        retry_after: When it wants to be asked again, in its own words.
+    """
+
+    status: int | None = None
+    body: str = ""
+    problem: str = ""
+    retry_after: str = ""
+
+
 class Target(Struct, frozen=True):
     """A URL, taken apart.
 

@@ -15,7 +15,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from gateway.delivery.egress import Egress, Reply
+from gateway.delivery.egress import Egress
+from gateway.delivery.egress_rules import Reply
 from gateway.delivery.retrying import GiveUp, decide, is_accepted, wait_asked_ms
 from gateway.delivery.secret_box import SecretBox
 from gateway.delivery.signing import signed_headers

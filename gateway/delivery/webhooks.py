@@ -6,7 +6,8 @@ database, and no answer has one.
 
 import uuid
 
-from gateway.delivery.egress import Egress, Reply
+from gateway.delivery.egress import Egress
+from gateway.delivery.egress_rules import Reply
 from gateway.delivery.retrying import is_accepted
 from gateway.delivery.secret_box import SecretBox
 from gateway.delivery.signing import signed_headers

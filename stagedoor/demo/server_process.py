@@ -63,6 +63,14 @@ def run_server(options: ServerOptions) -> Iterator[ServerProcess]:
     Raises:
         Unavailable: It ended, or was not ready in time; the message holds the end of its log.
     """
+    with start_server(options) as server:
+        _wait_until_ready(server)
+        yield server
+
+
+@contextmanager
+def start_server(options: ServerOptions) -> Iterator[ServerProcess]:
+    """Start a server without waiting for it, and end it after the block."""
     options.folder.mkdir(parents=True, exist_ok=True)
     log = options.folder / "server.log"
     url = f"http://{HOST}:{options.port or free_port()}"
@@ -71,9 +79,7 @@ def run_server(options: ServerOptions) -> Iterator[ServerProcess]:
             _command(options, url), stdout=sink, stderr=sink, start_new_session=True
         )
     try:
-        server = ServerProcess(url, process, log)
-        _wait_until_ready(server)
-        yield server
+        yield ServerProcess(url, process, log)
     finally:
         _stop(process)
 

@@ -23,9 +23,14 @@ MODEL_LIBRARIES = (
 )
 
 
-def imported_by(statement: str) -> set[str]:
-    """Return the top-level modules that a statement loads, in a fresh interpreter."""
-    listing = "sorted({m.partition('.')[0] for m in sys.modules})"
+def imported_by(statement: str, depth: int = 1) -> set[str]:
+    """Return the modules that a statement loads, in a fresh interpreter.
+
+    Args:
+        statement: Python.
+        depth: How many names of a module's path are told.
+    """
+    listing = f"sorted({{'.'.join(m.split('.')[:{depth}]) for m in sys.modules}})"
     program = f"{statement}\nimport json, sys\nprint(json.dumps({listing}))"
     told = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, check=True, text=True
@@ -45,6 +50,13 @@ def test_asking_the_command_line_for_help_imports_no_server() -> None:
 
 def test_a_worker_imports_no_library_of_models() -> None:
     assert imported_by("import gateway.app") & set(MODEL_LIBRARIES) == set()
+
+
+def test_a_worker_imports_what_it_may_never_need_when_it_needs_it() -> None:
+    loaded = imported_by("import gateway.app", depth=3)
+
+    spared = {"alembic", "grpc", "httpcore", "httpx", "sqlalchemy.dialects.postgresql"}
+    assert loaded & spared == set()
 
 
 @pytest.mark.parametrize("module", ["json"])

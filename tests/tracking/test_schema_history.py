@@ -13,8 +13,9 @@ import gateway.auth.schema  # noqa: F401 - declares its tables
 import registry.schema  # noqa: F401 - declares its tables
 from tracking.database import open_database
 from tracking.errors import SchemaOutdated
+from tracking.revisions import head
 from tracking.schema import metadata
-from tracking.schema_history import head, migrate, require_head
+from tracking.schema_history import migrate, require_head
 
 READ_BEFORE = {
     "a": '{"mlflow.data.context":"train"}',

@@ -14,7 +14,8 @@ from tests.journeys.server import STAGEDOOR
 from tests.tracking.rows_of_revisions import ROWS
 from tracking.database import open_database, upgrade
 from tracking.errors import SchemaOutdated
-from tracking.schema_history import head, migrate, revisions
+from tracking.revisions import head, revisions
+from tracking.schema_history import migrate
 
 START_TIMEOUT_S = 60.0
 

@@ -16,13 +16,14 @@ from functools import cache
 from typing import Any, TypeVar, cast, get_args
 
 import msgspec
-from litestar import Request, Response, Router
+from litestar import Request, Response
 from litestar.dto import AbstractDTO, DTOFieldDefinition
 from litestar.exceptions import ValidationException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Reference, Schema
 from litestar.typing import FieldDefinition
 
+from gateway.api.own_router import OwnRouter
 from gateway.api.refusals import refuse
 from registry.webhook_wire import WebhookStatus
 from tracking.errors import InvalidRequest, MalformedBody
@@ -97,9 +98,9 @@ class MlflowBody(AbstractDTO[Any]):
         return False
 
 
-def mlflow_router(handlers: Sequence[HTTPRouteHandler]) -> Router:
+def mlflow_router(handlers: Sequence[HTTPRouteHandler]) -> OwnRouter:
     """Return these handlers as a router that reads and refuses requests as MLflow does."""
-    return Router(
+    return OwnRouter(
         path="/",
         route_handlers=list(handlers),
         dto=MlflowBody,

@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gateway.delivery.egress import MOST_BODY_BYTES, Egress, Reply
-from gateway.delivery.egress_rules import parse_networks
+from gateway.delivery.egress import Egress
+from gateway.delivery.egress_rules import Reply, parse_networks
+from gateway.delivery.egress_wire import MOST_BODY_BYTES
 from tests.gateway.delivery.receivers import Receiver, receiving
 from tracking.errors import InvalidRequest
 
