@@ -61,6 +61,17 @@ def put_points(connection: Connection, run_id: str, points: Mapping[str, Sequenc
     return sum(new.values())
 
 
+def count_new(connection: Connection, run_id: str, points: Mapping[str, Sequence[Point]]) -> int:
+    """Return how many points of one run, by key, would be new; the run need not be there."""
+    asked = {(key, *point) for key, of_key in points.items() for point in of_key}
+    steps = [step for _, step, *_ in asked] or [0]
+    bound = {"run_id": run_id, "lowest": min(steps), "highest": max(steps)}
+    rows = connection.execute(
+        _find_points(connection.dialect.name), bound | listed(connection, list(points))
+    )
+    return len(asked.difference(map(tuple, rows)))
+
+
 def _known_of(
     connection: Connection, run_id: str, points: dict[str, list[Point]]
 ) -> dict[str, _Known]:
@@ -142,6 +153,16 @@ def _recency(point: Point) -> tuple[int, int, float]:
 def _find_known(dialect: str) -> Select[Any]:
     table = latest_metrics.c
     return select(*_KNOWN).where(table.run_id == bindparam("run_id"), is_among(dialect, table.key))
+
+
+@cache
+def _find_points(dialect: str) -> Select[Any]:
+    table = metrics.c
+    return select(table.key, table.step, table.timestamp, table.value, table.is_nan).where(
+        table.run_id == bindparam("run_id"),
+        is_among(dialect, table.key),
+        table.step.between(bindparam("lowest"), bindparam("highest")),
+    )
 
 
 @cache

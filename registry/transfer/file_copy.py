@@ -27,7 +27,7 @@ _NO_LINKS = "links are not followed; put the file itself there"
 
 
 class Copied(Struct, frozen=True):
-    """One file that is here now; ``is_new`` if it was not before, in these bytes."""
+    """One file that is here now, or would be; ``is_new`` if it was not before, in these bytes."""
 
     size_bytes: int
     is_new: bool
@@ -92,15 +92,13 @@ class FileCopier:
             return
         for link in place.links():
             self._fail(f"{what}, link {link[:300]!r}", folder, Broken("", _NO_LINKS))
-        if self._target.is_dry:
-            self._tally.count("file", Effect.ADDED, len(found))
-            return
         for outcome in self._pool.map(partial(self._copy_one, place, folder), found):
             if isinstance(outcome, Broken):
                 self._fail(f"{what}, {outcome.what}", folder, outcome)
                 continue
             self._tally.count("file", Effect.ADDED if outcome.is_new else Effect.UNCHANGED)
-            self._tally.copied_bytes += outcome.size_bytes if outcome.is_new else 0
+            if outcome.is_new and not self._target.is_dry:
+                self._tally.copied_bytes += outcome.size_bytes
 
     def has_failed(self, folder: str) -> bool:
         """Return whether a folder here, or one that holds it or that it holds, lacks files."""
@@ -126,6 +124,8 @@ class FileCopier:
                 return Copied(file.file_size or 0, is_new=False)
             if self._target.is_sealed(target):
                 raise ResourceConflict("a version here is sealed with other files than these")
+            if self._target.is_dry:
+                return Copied(file.file_size or 0, is_new=True)
             digest = artifacts.put(target, place.store.get(source))
             if sha256(artifacts.get(target)) != digest:
                 raise InvalidRequest("its bytes differ after copying")

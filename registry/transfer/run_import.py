@@ -35,7 +35,7 @@ from tracking.sql_past import (
     put_logged_model,
     put_runs,
 )
-from tracking.sql_points import put_points
+from tracking.sql_points import count_new, put_points
 from tracking.wire import Experiment
 from tracking.wire_models import LoggedModel
 
@@ -162,7 +162,8 @@ class RunImport:
     def _write(self, group: Group) -> int:
         if self._target.is_dry:
             with self._target.database.read() as connection:
-                effects, added = effects_on_runs(connection, group.runs), len(group.points)
+                effects = effects_on_runs(connection, group.runs)
+                added = sum(count_new(connection, *one) for one in _by_run(group))
         else:
             effects, added = self._target.database.write(partial(_put, group=group))
         self._tally.count_all("run", effects.values())
@@ -210,8 +211,9 @@ class RunImport:
 
 def _put(connection: Connection, group: Group) -> tuple[dict[str, Effect], int]:
     effects = put_runs(connection, group.runs)
-    added = 0
+    return effects, sum(put_points(connection, *one) for one in _by_run(group))
+
+
+def _by_run(group: Group) -> Iterator[tuple[str, dict[str, list[Point]]]]:
     for run_id, of_run in groupby(group.points, key=itemgetter(0)):
-        points = by_key((key, point) for _, key, point in of_run)
-        added += put_points(connection, run_id, points)
-    return effects, added
+        yield run_id, by_key((key, point) for _, key, point in of_run)

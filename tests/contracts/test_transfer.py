@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from registry.transfer.selection import Selection
 from registry.wire import CreateModel, CreateVersion, TransitionStage
 from tests.contracts.transfer_house import House, furnish, mlflow_tables, reasons
+from tracking.artifacts import open_artifacts
 from tracking.errors import InvalidRequest, ResourceExists
 from tracking.sql_past import Effect
 from tracking.wire import CreateExperiment, CreateRun, LogBatch, Metric, Param, Tag
@@ -59,6 +60,53 @@ def test_what_is_written_out_and_brought_in_is_the_same(
     assert (
         other.registry.create_version(CreateVersion(name="A b", source="s3://b/c")).version == "5"
     )
+
+
+def test_artifacts_in_a_bucket_are_written_out_and_brought_into_another(
+    sqlite_uri: str, other: House, tmp_path: Path, bucket_url: str
+) -> None:
+    house = House(sqlite_uri, f"{bucket_url}/ours")
+    furnish(house)
+    target = House(f"sqlite:///{tmp_path}/target.db", f"{bucket_url}/theirs")
+
+    house.write_out(tmp_path / "out")
+    into_folder, into_bucket = other.bring(tmp_path / "out"), target.bring(tmp_path / "out")
+    again = target.bring(tmp_path / "out")
+
+    assert into_folder.counts == into_bucket.counts
+    assert other.files() == target.files() == house.files() != {}
+    assert {effect for _, effect in again.counts} == {Effect.UNCHANGED}
+    for one in (house, target):
+        one.database.close()
+
+
+def test_files_of_a_bucket_that_was_named_are_copied_and_others_refused(
+    other: House, tmp_path: Path, bucket_url: str
+) -> None:
+    run, elsewhere = "a" * 32, "b" * 32
+    mlflow_tables(f"sqlite:///{tmp_path}/mlflow.db")
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database, database:
+        database.execute("UPDATE runs SET artifact_uri = ?", [f"{bucket_url}/5/{run}/artifacts"])
+        database.execute(
+            "INSERT INTO runs SELECT ?, name, user_id, status, start_time, end_time,"
+            " lifecycle_stage, 's3://somebody-elses/5/x/artifacts', experiment_id FROM runs",
+            [elsewhere],
+        )
+    bucket = open_artifacts(bucket_url)
+    bucket.put(f"5/{run}/artifacts/plots/ä b.txt", [b"seen"])
+    bucket.put(f"5/{run}/artifacts/empty", [])
+
+    tally = other.bring(f"sqlite:///{tmp_path}/mlflow.db", bucket_url)
+
+    assert other.files() == {
+        f"5/{run}/artifacts/{name}": content
+        for name, content in (
+            ("plots/ä b.txt", b"seen"),
+            ("empty", b""),
+        )
+    }
+    [why] = reasons(tally)
+    assert "--artifacts-root 's3://somebody-elses'" in why
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
@@ -142,9 +190,11 @@ def test_many_points_come_once(other: House, tmp_path: Path) -> None:
 
     first = other.bring(f"sqlite:///{tmp_path}/mlflow.db")
     second = other.bring(f"sqlite:///{tmp_path}/mlflow.db")
+    dry = other.bring(f"sqlite:///{tmp_path}/mlflow.db", is_dry=True)
 
     assert first.counts["point", Effect.ADDED] == 2_502
     assert second.is_unchanged
+    assert dry.counts == second.counts
     points = other.tracking.metric_history("a" * 32, "many").metrics
     assert sorted((p.step, p.value) for p in points) == [(s, s / 7) for s in range(2_500)]
     [latest] = [m for m in other.tracking.run("a" * 32).data.metrics if m.key == "many"]
@@ -214,10 +264,13 @@ def test_without_files_and_dry(house: House, tmp_path: Path) -> None:
     without = target.bring(tmp_path / "out", are_wanted=False)
     bare = target.files()
     whole = target.bring(tmp_path / "out")
+    again = target.bring(tmp_path / "out", is_dry=True)
 
     assert untouched == (empty, {})
     assert dry.counts["run", Effect.ADDED] == without.counts["run", Effect.ADDED] == 2
     assert dry.counts["file", Effect.ADDED] == whole.counts["file", Effect.ADDED] == 2
+    assert {effect for _, effect in again.counts} == {Effect.UNCHANGED}
+    assert (dry.copied_bytes, again.copied_bytes) == (0, 0)
     assert bare == {}
     assert target.files() == house.files()
     assert target.registry.download_uri("A b", "1").startswith("mlflow-artifacts:/1/models/m-")

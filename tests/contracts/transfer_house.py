@@ -52,10 +52,9 @@ class Nobody:
 class House:
     """A database with artifacts."""
 
-    def __init__(self, uri: str, folder: Path) -> None:
+    def __init__(self, uri: str, artifacts: Path | str) -> None:
         self.database: Database = open_database(uri)
-        self.artifacts: ArtifactStore = open_artifacts(str(folder))
-        self.folder = folder
+        self.artifacts: ArtifactStore = open_artifacts(str(artifacts))
         self.tracking = SqlTrackingStore(self.database)
         self.registry = SqlRegistryStore(self.database, seal=lambda _m, _v: None, actor="ann")
 
