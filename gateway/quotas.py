@@ -25,7 +25,7 @@ class QuotaExceeded(Unavailable):
 
     code = "REQUEST_LIMIT_EXCEEDED"
 
-    def __init__(self, message: str, wait_s: float) -> None:
+    def __init__(self, message: str, wait_s: float = Unavailable.retry_after_s) -> None:
         super().__init__(message)
         self.retry_after_s = wait_s
 

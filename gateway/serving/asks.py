@@ -95,8 +95,7 @@ class Asks:
         sizes = ((ask.layout, ask.batch.rows) for ask in waiting)
         chosen = batching.choose(sizes, max_rows=max_rows, max_requests=max_requests)
         asks = [waiting[position] for position in chosen]
-        for ask in asks:
-            self.turns.take(ask)
+        self.turns.take(asks)
         return asks
 
     def refuse(self, asks: list[Ask], error: StagedoorError) -> None:

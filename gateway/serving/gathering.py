@@ -214,8 +214,7 @@ class Gathering:
         asks, _ = _split(self._dear.in_order(now_s), self._limits.max_rows)
         if not asks:
             return
-        for ask in asks:
-            self._dear.take(ask)
+        self._dear.take(asks)
         self._busy_until_s = now_s + self._cost.of(sum(len(ask.rows) for ask in asks))
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")

@@ -6,7 +6,7 @@ half of the model, however many requests one has waiting. A priority is worth a 
 so that none starves. Used by ``asks`` and ``gathering``, event loop only.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
@@ -47,6 +47,7 @@ class Turns(Generic[Item]):
         self.rows = 0
         self._turns: dict[int, _Turn[Item]] = {}
         self._shares: dict[Caller, _Share] = {}
+        self._served: dict[Caller, int] = {}
         self._clock = 0
 
     def __len__(self) -> int:
@@ -66,7 +67,8 @@ class Turns(Generic[Item]):
 
     def add(self, item: Item, caller: Caller, rows: int, now_s: float) -> None:
         """Let somebody wait, behind all others with the same caller."""
-        share = self._shares.setdefault(caller, _Share())
+        if (share := self._shares.get(caller)) is None:
+            share = self._shares[caller] = _Share(finish=self._served.get(caller, 0))
         tag = max(self._clock, share.finish)
         share.waiting += 1
         share.finish = tag + max(1, rows)
@@ -74,7 +76,7 @@ class Turns(Generic[Item]):
         self.rows += rows
 
     def remove(self, item: Item) -> bool:
-        """Let somebody go; say whether it waited. A caller of whom nobody waits is forgotten."""
+        """Let somebody go; say whether it waited."""
         turn = self._turns.pop(id(item), None)
         if turn is None:
             return False
@@ -85,15 +87,23 @@ class Turns(Generic[Item]):
             del self._shares[turn.caller]
         return True
 
-    def take(self, item: Item) -> None:
-        """Let somebody go whose turn has come."""
-        self._clock = max(self._clock, self._turns[id(item)].tag)
-        self.remove(item)
+    def take(self, items: Iterable[Item]) -> None:
+        """Let those go who are in the next call. What they had is remembered until the one after.
+
+        Otherwise whoever has one request answered and one waiting would be as new as a newcomer.
+        """
+        self._served = {}
+        for item in items:
+            turn = self._turns[id(item)]
+            self._clock = max(self._clock, turn.tag)
+            self._served[turn.caller] = self._shares[turn.caller].finish
+            self.remove(item)
 
     def clear(self) -> None:
         """Let all go."""
         self._turns.clear()
         self._shares.clear()
+        self._served.clear()
         self.rows = 0
 
     def came_before(self, moment_s: float) -> list[Item]:
@@ -125,7 +135,8 @@ class Turns(Generic[Item]):
         """Return where one who comes now would stand, and what tells where others do."""
         share = self._shares.get(caller)
         order = self._order(now_s, caller.priority)
-        tag = max(self._clock, share.finish if share is not None else 0)
+        finish = self._served.get(caller, 0) if share is None else share.finish
+        tag = max(self._clock, finish)
         return order(_Turn(None, caller, 0, now_s, tag)), order
 
     def _order(self, now_s: float, *others: Priority) -> "_Order[Any]":

@@ -17,6 +17,9 @@ ENGINE = {
     "engine": "RandomForestClassifier",
     "why_not": "",
     "methods": ["predict", "predict_proba"],
+    "replicas": 0,
+    "environment": "",
+    "differences": [],
 }
 
 

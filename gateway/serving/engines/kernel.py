@@ -144,7 +144,7 @@ class CompiledWalk:
         *,
         width: int,
     ) -> None:
-        self._code = _machine_code()
+        _machine_code()
         self._kept = (nodes, thresholds, goes_left, depths)
         self._addresses = tuple(array.ctypes.data for array in self._kept)
         self._count = depths.size
@@ -167,7 +167,8 @@ class CompiledWalk:
             raise ValueError(rows.shape)
         leaves = np.empty((self._count, count), np.int64)
         if count:
-            descend = self._code.gappy if np.isnan(rows).any() else self._code.whole
+            code = _compile()  # not kept: it is nobody's own, and is not to be weighed
+            descend = code.gappy if np.isnan(rows).any() else code.whole
             where = rows.ctypes.data, count, width
             descend(*where, *self._addresses, self._count, leaves.ctypes.data)
         return leaves

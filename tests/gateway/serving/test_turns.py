@@ -71,13 +71,23 @@ def test_two_callers_take_turns_however_many_requests_one_has() -> None:
 def test_who_comes_new_finds_next_to_nobody_before_it() -> None:
     turns = turns_of(*[NOISY] * 100)
     for ask in turns.in_order(0.0)[:50]:
-        turns.take(ask)
+        turns.take([ask])
 
     assert turns.ahead_of(NOISY, 0.0) == (50, 50)
     assert turns.ahead_of(QUIET, 0.0)[0] <= 1
     assert [row for _, row in zip(range(3), turns.behind(QUIET, 0.0), strict=False)] == [
         ([NOISY, number], 1) for number in (99, 98, 97)
     ]
+
+
+def test_whoever_has_a_request_in_the_call_under_way_goes_behind_a_newcomer() -> None:
+    turns = turns_of(NOISY)
+    turns.take(turns.in_order(0.0))
+    turns.add([NOISY, 1], NOISY, 1, 0.0)
+
+    assert turns.ahead_of(QUIET, 0.0) == (0, 0)
+    turns.add([QUIET, 2], QUIET, 1, 0.0)
+    assert order_of(turns) == [QUIET, NOISY]
 
 
 def test_a_caller_of_whom_nobody_waits_is_forgotten() -> None:
@@ -130,7 +140,7 @@ def test_of_two_who_always_wait_each_gets_half(noisy: int, rows: int) -> None:
         ask(caller)
     for _ in range(60):
         first = turns.in_order(0.0)[0]
-        turns.take(first)
+        turns.take([first])
         caller = owners[id(first)]
         served[caller] += 1
         ask(caller)
