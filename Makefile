@@ -123,7 +123,7 @@ many-models: setup
 	$(BIN)/python -m loadtests.many_models $(ARGS)
 
 lock: $(BOOT)/bin/uv
-	$(COMPILE) --extra server --extra sklearn --extra postgres pyproject.toml -o requirements/server.txt
+	$(COMPILE) --extra server --extra sklearn --extra compiled --extra postgres pyproject.toml -o requirements/server.txt
 	$(COMPILE) --extra server --extra sklearn --extra postgres --extra arrow --extra grpc --extra otel --group pyproject.toml:dev pyproject.toml -o requirements/dev.txt
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	$(COMPILE) requirements/build.in -o requirements/build.txt
