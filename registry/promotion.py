@@ -76,6 +76,7 @@ class Plan(Struct, frozen=True):
         from_stage: Where it is.
         to_stage: Where it goes.
         moves: Every stage move, in order.
+        archives: Whether what carries that stage when it moves is archived, whatever does now.
         epoch: The epoch it would commit.
         committed: The route now.
         following: The route after.
@@ -87,6 +88,7 @@ class Plan(Struct, frozen=True):
     from_stage: str
     to_stage: Stage
     moves: list[Move]
+    archives: bool
     epoch: int
     committed: Route
     following: Route
@@ -122,6 +124,7 @@ def plan_promotion(connection: Connection, order: PromotionOrder) -> Plan:
         from_stage=facts.stages[version],
         to_stage=order.to_stage,
         moves=moves,
+        archives=archive,
         epoch=row.epoch + 1,
         committed=row.committed,
         following=_route_after(row, facts, moves, version),
@@ -131,12 +134,11 @@ def plan_promotion(connection: Connection, order: PromotionOrder) -> Plan:
 
 def promote(connection: Connection, plan: Plan, cause: Cause, *, timeout_ms: int) -> Switch:
     """Open the strict switch of a plan: stages and route move together, when all are prepared."""
-    archive = len(plan.moves) > 1
     order = Order(
         model=plan.model,
         lane=Lane.STRICT,
         route=plan.following,
-        promotion=Promotion(plan.version, plan.to_stage, archive, plan.is_rollback),
+        promotion=Promotion(plan.version, plan.to_stage, plan.archives, plan.is_rollback),
     )
     return open_switch(connection, order, cause, timeout_ms=timeout_ms)
 

@@ -34,7 +34,7 @@ from registry.routes import (
 )
 from registry.schema import model_version, prepared, switch
 from registry.stages import Stage
-from registry.transitions import apply_moves
+from registry.transitions import apply_moves, is_single_production
 
 
 class SwitchState(StrEnum):
@@ -234,13 +234,11 @@ def commit(connection: Connection, opened: Switch, *, now_ms: int, timeout_ms: i
     row = lock_route(connection, opened.model)
     moves: list[Move] = []
     if opened.promotion is not None:
-        stages = read_facts(connection, opened.model).stages
-        moves = plan_moves(
-            stages,
-            opened.promotion.version,
-            to=opened.promotion.to_stage,
-            archive=opened.promotion.archive,
-        )
+        stages, to = read_facts(connection, opened.model).stages, opened.promotion.to_stage
+        # Others may have moved since it was opened, and the rule may be another one.
+        displaces = to == Stage.PRODUCTION and is_single_production(connection)
+        archive = opened.promotion.archive or displaces
+        moves = plan_moves(stages, opened.promotion.version, to, archive=archive)
         cause = Cause(opened.actor, opened.reason, now_ms)
         apply_moves(connection, opened.model, moves, cause, switch_seq=opened.seq)
         refuse(connection, opened.model, {opened.promotion.version: None})

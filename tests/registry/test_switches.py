@@ -65,6 +65,21 @@ def test_in_the_strict_lane_the_stage_moves_with_the_route(fleet: FleetOfTwo) ->
     assert fleet.state.committed == Route(production=2)
 
 
+@pytest.mark.parametrize("first", [(), (2,)])
+def test_what_came_into_production_while_a_promotion_was_open_is_archived_by_it(
+    first: tuple[int, ...], fleet: FleetOfTwo
+) -> None:
+    for version in first:
+        move(fleet, version, "Production")
+    fleet.promote(PromotionOrder("A", version=2))
+    move(fleet, 3, "Production")
+
+    fleet.all_prepared()
+
+    assert fleet.stages == {1: "None", 2: "Production", 3: "Archived"}
+    assert fleet.state.committed == Route(production=2)
+
+
 def test_a_version_that_fails_on_one_worker_changes_nothing(fleet: FleetOfTwo) -> None:
     move(fleet, 1, "Production")
     fleet.all_prepared()
