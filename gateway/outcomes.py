@@ -12,10 +12,9 @@ from gateway.metrics import RequestLabels, observe_request, observe_shed
 from gateway.protocols.call import ProtocolName
 from gateway.protocols.wires import JSON, WIRES
 from gateway.queue_metrics import observe_cancelled, observe_deadline_exceeded
-from gateway.quotas import QuotaExceeded
 from gateway.serving.admission import Shed
 from gateway.serving.failure import Overloaded
-from tracking.errors import DeadlineExceeded, Unavailable
+from tracking.errors import DeadlineExceeded, QuotaExceeded, Unavailable
 
 LEFT = "499"
 """The code that requests are counted under whose caller has left; nobody is told it."""

@@ -9,25 +9,10 @@ from collections import OrderedDict
 from msgspec import Struct
 
 from gateway.quota_settings import QuotaSettings, rates_of
-from tracking.errors import Unavailable
+from tracking.errors import QuotaExceeded
 
 MAX_BUCKETS = 10_000
 """Beyond, the client that was silent for longest starts anew."""
-
-
-class QuotaExceeded(Unavailable):
-    """A client has made as many requests as it may: it should wait.
-
-    Args:
-        message: What was asked, what is the case, what to do.
-        wait_s: How long.
-    """
-
-    code = "REQUEST_LIMIT_EXCEEDED"
-
-    def __init__(self, message: str, wait_s: float = Unavailable.retry_after_s) -> None:
-        super().__init__(message)
-        self.retry_after_s = wait_s
 
 
 class Rate(Struct, frozen=True):
@@ -106,7 +91,9 @@ class Quotas:
         wait_s = self.wait_s(client, model, now_s)
         if wait_s > 0.0:
             message = f"You have asked {model!r} as often as you may: wait {wait_s:.3g} s."
-            raise QuotaExceeded(message, wait_s)
+            refusal = QuotaExceeded(message)
+            refusal.retry_after_s = wait_s
+            raise refusal
         self.take(client, model, now_s)
 
     def _bucket(self, client: str, model: str) -> tuple[tuple[str, str], Rate | None]:

@@ -16,7 +16,8 @@ StagedoorError              INTERNAL_ERROR
 ├── UnsupportedMedia        UNSUPPORTED_MEDIA_TYPE   no decoder for this content type
 ├── NotImplementedHere      NOT_IMPLEMENTED          a part of a protocol we do not serve
 ├── Unavailable             TEMPORARILY_UNAVAILABLE  try again: full, draining, cut off
-│   └── ModelNotReady       MODEL_NOT_READY          it exists and cannot answer now
+│   ├── ModelNotReady       MODEL_NOT_READY          it exists and cannot answer now
+│   └── QuotaExceeded       REQUEST_LIMIT_EXCEEDED   this client has asked as often as it may
 ├── DeadlineExceeded        DEADLINE_EXCEEDED        no answer in time
 ├── StorageFull             STORAGE_FULL             no space; nothing partial was kept
 ├── ModelFailed             MODEL_FAILED             the model raised on these rows
@@ -142,6 +143,12 @@ class ModelNotReady(Unavailable):
     """The version exists and cannot answer now."""
 
     code = "MODEL_NOT_READY"
+
+
+class QuotaExceeded(Unavailable):
+    """This client has made as many requests as it may: it should wait."""
+
+    code = "REQUEST_LIMIT_EXCEEDED"
 
 
 class DeadlineExceeded(StagedoorError):

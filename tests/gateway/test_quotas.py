@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.quota_settings import QuotaSettings, rates_of
-from gateway.quotas import MAX_BUCKETS, QuotaExceeded, Quotas
+from gateway.quotas import MAX_BUCKETS, Quotas
+from tracking.errors import QuotaExceeded
 
 
 def asked(quotas: Quotas, client: str, model: str = "oak", *, now_s: float = 0.0) -> bool:
