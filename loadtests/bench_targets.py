@@ -1,17 +1,14 @@
 """What a bench measures: the floor, our server with all models, and peers with one model each."""
 
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 from msgspec import Struct
 
 from loadtests import peers
+from loadtests.bare_uvicorn import bare_uvicorn
 from loadtests.models import (
     Encode,
     Probes,
@@ -23,12 +20,7 @@ from loadtests.models import (
     train,
 )
 from loadtests.ratios import FLOOR, OURS
-from stagedoor.demo.server_process import HOST, ServerOptions, free_port, run_server
-
-_ROOT = Path(__file__).parents[1]
-_FLAGS = ["--http", "httptools", "--loop", "uvloop", "--no-access-log", "--log-level", "error"]
-_START_TIMEOUT_S = 30.0
-_LOOK_EVERY_S = 0.05
+from stagedoor.demo.server_process import ServerOptions, free_port, run_server
 
 
 class Target(Struct, frozen=True):
@@ -102,27 +94,5 @@ class Bed(Struct, frozen=True):
 @contextmanager
 def floor_server(workers: int) -> Iterator[tuple[str, int]]:
     """Run the floor for the length of a ``with`` block; give its address and its process."""
-    port = free_port()
-    options = ["--port", str(port), "--workers", str(workers)]
-    command = [sys.executable, "-m", "uvicorn", "loadtests.floor:app", *_FLAGS, *options]
-    process = subprocess.Popen(command, cwd=_ROOT)
-    url = f"http://{HOST}:{port}"
-    try:
-        _wait_for(url, process)
-        yield url, process.pid
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
-    ends_at = time.monotonic() + _START_TIMEOUT_S
-    while True:
-        try:
-            httpx.get(url, trust_env=False).raise_for_status()
-        except httpx.TransportError:
-            if process.poll() is not None or time.monotonic() > ends_at:
-                raise
-            time.sleep(_LOOK_EVERY_S)
-            continue
-        return
+    with bare_uvicorn("loadtests.floor:app", workers=workers) as found:
+        yield found

@@ -4,20 +4,14 @@
 server's. Run under plain uvicorn (httptools, uvloop, one worker).
 """
 
-import subprocess
-import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
 import msgspec
 
-from stagedoor.demo.server_process import HOST, free_port
+from loadtests.bare_uvicorn import bare_uvicorn
 
-_START_TIMEOUT_S = 60.0
-_FLAGS = "--http httptools --loop uvloop --no-access-log --log-level critical --lifespan off"
 _RUN_ID = "0" * 32
 _RUN = {
     "info": {
@@ -54,26 +48,5 @@ async def app(
 @contextmanager
 def instant_server() -> Iterator[str]:
     """Run it for a block, and give its URL."""
-    port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "loadtests.instant:app", *_FLAGS.split()]
-    process = subprocess.Popen([*command, "--host", HOST, "--port", str(port)])
-    try:
-        url = f"http://{HOST}:{port}"
-        _wait_for(url, process)
+    with bare_uvicorn("loadtests.instant:app") as (url, _):
         yield url
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
-    ends_at = time.monotonic() + _START_TIMEOUT_S
-    while True:
-        try:
-            httpx.get(url, trust_env=False, timeout=2)
-        except httpx.HTTPError:
-            if process.poll() is not None or time.monotonic() > ends_at:
-                raise
-            time.sleep(0.05)
-        else:
-            return
