@@ -184,7 +184,7 @@ def _change_model(connection: Connection, given: Incoming) -> None:
 
 
 def _put_tags(connection: Connection, model: RegisteredModel) -> None:
-    rows = [{"model": model.name, "key": tag.key, "value": tag.value} for tag in model.tags]
+    rows = [(model.name, tag.key, tag.value) for tag in model.tags]
     put_text_rows(connection, registered_model_tag, rows)
 
 

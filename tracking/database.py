@@ -5,6 +5,7 @@ Stores of every room call it, from any thread. ``open_database`` picks the imple
 """
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Literal, Protocol, TypeVar
 
@@ -45,6 +46,9 @@ class Database(Protocol):
         reaches the caller. The work may run more than once: no effects outside the connection, and
         no second ``write`` inside.
         """
+
+    def write_soon(self, work: Callable[[Connection], T]) -> "Future[T]":
+        """Do as ``write`` without waiting: return where the value, or the exception, will be."""
 
     def close(self) -> None:
         """Finish what waits and let go of every connection; a later call opens anew."""

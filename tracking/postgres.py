@@ -9,6 +9,7 @@ import random
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Literal, TypeVar
 
@@ -25,6 +26,8 @@ T = TypeVar("T")
 _RETRY_FOR_S = 20.0
 _LONGEST_PAUSE_S = 0.25
 _CONNECT_TIMEOUT_S = 5
+_POOL_SIZE = 5
+_MAX_OVERFLOW = 10
 _MET_ANOTHER = {"40001", "40P01"}  # serialization failure, deadlock
 _DISK_FULL = "53100"
 _MIGRATION_LOCK = 0x57A6ED00
@@ -39,7 +42,7 @@ class PostgresDatabase:
 
     def __init__(self, url: URL) -> None:
         self._url = url
-        self._inherited: list[Engine] = []
+        self._inherited: list[object] = []
         self._equip()
         reference = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _start_over(reference))
@@ -82,17 +85,24 @@ class PostgresDatabase:
             time.sleep(random.uniform(0, pause_s))  # noqa: S311 - jitter
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
+    def write_soon(self, work: Callable[[Connection], T]) -> "Future[T]":
+        """Run a piece of work in a thread, and return where its value will be."""
+        return self._threads.submit(self.write, work)
+
     def close(self) -> None:
-        """Let go of every connection; a later call opens anew."""
+        """Finish what waits and let go of every connection; a later call opens anew."""
+        self._threads.shutdown()
         self._engine.dispose()
+        self._equip()
 
     def start_over(self) -> None:
         """Put aside what a fork inherited: its sockets are the parent's. Called in the child."""
-        self._inherited.append(self._engine)
+        self._inherited.append((self._engine, self._threads))
         self._equip()
 
     def _equip(self) -> None:
         self._engine = _engine(self._url)
+        self._threads = _make_threads()
         self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ")
         self._writing = self._engine.execution_options(isolation_level="SERIALIZABLE")
 
@@ -142,11 +152,16 @@ def _engine(url: URL) -> Engine:
     return create_engine(
         url,
         pool_pre_ping=True,
-        pool_size=5,
-        max_overflow=10,
+        pool_size=_POOL_SIZE,
+        max_overflow=_MAX_OVERFLOW,
         pool_timeout=10,
         connect_args=_connect_args(),
     )
+
+
+def _make_threads() -> ThreadPoolExecutor:
+    # No more than there are connections, and none before there is work.
+    return ThreadPoolExecutor(_POOL_SIZE + _MAX_OVERFLOW, thread_name_prefix="postgres-writer")
 
 
 def _connect_args() -> dict[str, int]:

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Insert, Table
 
-from tracking.sql_dialects import dialect_of
-
-_COUNTED = {"preserve_rowcount": True}
+from tracking.sql_dialects import dialect_of, tell
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
@@ -49,8 +47,10 @@ def insert_many(connection: Connection, statement: Insert, rows: list[tuple[Any,
     Returns:
         How many rows were written: those that an ``ON CONFLICT DO NOTHING`` passes over are none.
     """
-    told = _positional(connection.dialect.name, statement)
-    return connection.exec_driver_sql(told, rows, execution_options=_COUNTED).rowcount
+    cursor = tell(connection, _positional(connection.dialect.name, statement), rows)
+    number: int = cursor.rowcount
+    cursor.close()
+    return number
 
 
 @cache

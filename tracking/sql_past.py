@@ -5,7 +5,7 @@ it again changes nothing; what the other place says wins, what it does not menti
 was deleted here stays deleted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -91,7 +91,7 @@ def put_experiment(
         values = _experiment_values(given)
         values["is_deleted"] |= here.lifecycle_stage == "deleted"
         connection.execute(update(experiments).where(of).values(values))
-    rows = [{"experiment_id": number, "key": t.key, "value": t.value} for t in given.tags]
+    rows = [(number, tag.key, tag.value) for tag in given.tags]
     put_text_rows(connection, experiment_tags, rows)
     effect = Effect.ADDED if here is None else Effect.UPDATED
     return one(connection, str(number)), effect
@@ -164,7 +164,7 @@ def put_logged_model(connection: Connection, given: PastLoggedModel) -> Effect:
     )
     info, data = given.model.info, given.model.data
     for table, entries in ((logged_model_params, data.params), (logged_model_tags, info.tags)):
-        rows = [{"model_id": info.model_id, "key": e.key, "value": e.value} for e in entries]
+        rows = [(info.model_id, entry.key, entry.value) for entry in entries]
         put_text_rows(connection, table, rows)
     points = [_model_point(given.id, metric) for metric in data.metrics]
     if points:
@@ -291,9 +291,9 @@ def _run_values(past: PastRun, with_experiment: frozenset[str]) -> dict[str, Any
     }
 
 
-def _texts(given: Sequence[PastRun], which: str) -> list[Mapping[str, Any]]:
+def _texts(given: Sequence[PastRun], which: str) -> list[tuple[str, str, str]]:
     return [
-        {"run_id": past.id, "key": entry.key, "value": entry.value}
+        (past.id, entry.key, entry.value)
         for past in given
         for entry in getattr(past.run.data, which)
     ]

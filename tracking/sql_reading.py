@@ -12,7 +12,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 from sqlalchemy.sql.selectable import SelectBase
 
-from tracking.sql_dialects import dialect_of
+from tracking.sql_dialects import dialect_of, tell
 
 _MOST_KEPT = 256
 
@@ -37,12 +37,9 @@ def fetch(
     """
     words = _words(connection.dialect.name, statement)
     bound = tuple(values[name] if name in values else words.own[name] for name in words.names)
-    result = connection.exec_driver_sql(words.text, bound)
-    cursor = result.cursor
-    if cursor is None:
-        raise TypeError(f"{words.text!r} selects nothing")
+    cursor = tell(connection, words.text, bound)
     rows: Sequence[Sequence[Any]] = cursor.fetchall()
-    result.close()
+    cursor.close()
     return rows
 
 

@@ -3,15 +3,18 @@
 Called by ``tracking.sql_store`` as pieces of work, on the writer's thread or the caller's.
 """
 
+from functools import cache
 from typing import Any, get_args
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Insert, Row, bindparam, select, update
 
 from tracking.artifact_location import run_location
 from tracking.errors import InvalidRequest, ResourceMissing
 from tracking.limits import check_key, check_run_id, check_text, check_time, cut_tag
 from tracking.schema import experiments, runs, tags
 from tracking.sql_experiments import require_active as require_active_experiment
+from tracking.sql_insert import insert_by, insert_many
+from tracking.sql_reading import fetch
 from tracking.sql_run_contents import to_info, to_runs
 from tracking.sql_texts import put_texts
 from tracking.wire import CreateRun, Run, RunData, RunInfo, RunStatus, Tag, UpdateRun
@@ -19,7 +22,6 @@ from tracking.wire import CreateRun, Run, RunData, RunInfo, RunStatus, Tag, Upda
 NAME_TAG = "mlflow.runName"
 
 # Built once: that takes longer than running them.
-_INSERT = insert(runs)
 _ONE = select(runs).where(runs.c.run_id == bindparam("run_id"))
 _STATE = (
     select(runs.c.experiment_id, runs.c.is_deleted, experiments.c.is_deleted.label("is_in_deleted"))
@@ -60,7 +62,7 @@ def create(
         artifact_uri=run_location(experiment.artifact_location, run_id),
         lifecycle_stage="active",
     )
-    connection.execute(_INSERT, _new_values(info))
+    insert_many(connection, _insert(connection.dialect.name), [_row(info)])
     put_texts(connection, tags, run_id, texts)
     listed = [Tag(key=key, value=value) for key, value in sorted(texts.items())]
     return Run(info=info, data=RunData(tags=listed))
@@ -138,29 +140,38 @@ def require_active(connection: Connection, run_id: str) -> None:
         InvalidRequest: It or its experiment is deleted.
         ResourceMissing: There is no such run.
     """
-    row = connection.execute(_STATE, {"run_id": check_run_id(run_id)}).first()
-    if row is None:
+    found = fetch(connection, _STATE, {"run_id": check_run_id(run_id)})
+    if not found:
         raise _missing(run_id)
-    if row.is_deleted:
+    ((experiment_id, is_deleted, is_in_deleted),) = found
+    if is_deleted:
         raise InvalidRequest(
             f"The run {run_id} must be in the 'active' state. It is deleted: restore it first."
         )
-    if row.is_in_deleted:
-        require_active_experiment(connection, str(row.experiment_id))
+    if is_in_deleted:
+        require_active_experiment(connection, str(experiment_id))
 
 
-def _new_values(info: RunInfo) -> dict[str, Any]:
-    return {
-        "run_id": info.run_id,
-        "experiment_id": int(info.experiment_id),
-        "run_name": info.run_name,
-        "user_id": info.user_id,
-        "status": info.status,
-        "start_time": info.start_time,
-        "artifact_uri": info.artifact_uri,
-        "is_deleted": False,
-        "is_deleted_with_experiment": False,
-    }
+def _row(info: RunInfo) -> tuple[Any, ...]:
+    """Return the row of a new run, whole, in the order of the table's columns."""
+    return (
+        info.run_id,
+        int(info.experiment_id),
+        info.run_name,
+        info.user_id,
+        info.status,
+        info.start_time,
+        None,
+        info.artifact_uri,
+        False,
+        False,
+        None,
+    )
+
+
+@cache
+def _insert(dialect: str) -> Insert:
+    return insert_by(dialect, runs)
 
 
 def _missing(run_id: str) -> ResourceMissing:

@@ -6,8 +6,11 @@ hops: ``tracking.sql_experiments``, ``sql_runs``, ``sql_logging``, ``sql_input_l
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from random import SystemRandom
+
+from sqlalchemy import Connection
 
 from tracking import (
     sql_experiment_search,
@@ -125,12 +128,11 @@ class SqlTrackingStore:
 
     def create_run(self, request: CreateRun) -> Run:
         """Start a run; it gets a name when the caller gives none."""
-        run_id, name, now = uuid.uuid4().hex, name_run(self._chance), now_ms()
-        return self._database.write(
-            lambda connection: sql_runs.create(
-                connection, request, run_id=run_id, spare_name=name, now_ms=now
-            )
-        )
+        return self._database.write(self._creation_of(request))
+
+    def create_run_soon(self, request: CreateRun) -> "Future[Run]":
+        """Do as ``create_run`` without waiting: return where the run will be."""
+        return self._database.write_soon(self._creation_of(request))
 
     def run(self, run_id: str) -> Run:
         """Return a run with the last value of each metric, its params and tags."""
@@ -140,6 +142,10 @@ class SqlTrackingStore:
     def update_run(self, request: UpdateRun) -> RunInfo:
         """Change status, end time or name."""
         return self._database.write(lambda connection: sql_runs.change(connection, request))
+
+    def update_run_soon(self, request: UpdateRun) -> "Future[RunInfo]":
+        """Do as ``update_run`` without waiting."""
+        return self._database.write_soon(lambda connection: sql_runs.change(connection, request))
 
     def delete_run(self, run_id: str) -> None:
         """Mark a run deleted."""
@@ -158,6 +164,10 @@ class SqlTrackingStore:
     def log_batch(self, request: LogBatch) -> None:
         """Write metrics, params and tags of one run, all or nothing."""
         self._database.write(lambda connection: sql_logging.log(connection, request))
+
+    def log_batch_soon(self, request: LogBatch) -> "Future[None]":
+        """Do as ``log_batch`` without waiting."""
+        return self._database.write_soon(lambda connection: sql_logging.log(connection, request))
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Remove one tag of a run."""
@@ -271,6 +281,13 @@ class SqlTrackingStore:
         """Remove one tag of a logged model."""
         self._database.write(
             lambda connection: sql_logged_models.delete_tag(connection, model_id, key)
+        )
+
+    def _creation_of(self, request: CreateRun) -> Callable[[Connection], Run]:
+        run_id, now = uuid.uuid4().hex, now_ms()
+        name = request.run_name or name_run(self._chance)
+        return lambda connection: sql_runs.create(
+            connection, request, run_id=run_id, spare_name=name, now_ms=now
         )
 
     def _make_default(self) -> None:

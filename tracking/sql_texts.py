@@ -3,7 +3,7 @@
 Inside the caller's transaction. The owner's id is the first column of such a table.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -15,24 +15,23 @@ from sqlalchemy import (
     Select,
     Table,
     bindparam,
-    insert,
     select,
 )
 
 from tracking.chunks import chunks
 from tracking.errors import InvalidRequest
-from tracking.sql_insert import insert_by
+from tracking.sql_insert import insert_by, insert_many
 
 
 def put_texts(connection: Connection, table: Table, owner: str, texts: Mapping[str, str]) -> None:
     """Set texts of a run or model, over those that are there."""
-    put_text_rows(connection, table, _rows(table, owner, texts))
+    put_text_rows(connection, table, [(owner, key, value) for key, value in texts.items()])
 
 
-def put_text_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Set texts of several owners, over those that are there."""
+def put_text_rows(connection: Connection, table: Table, rows: list[tuple[Any, str, str]]) -> None:
+    """Set texts of several owners, over those that are there: owner, key, value."""
     if rows:
-        connection.execute(_put(connection.dialect.name, table), rows)
+        insert_many(connection, _put(connection.dialect.name, table), rows)
 
 
 def add_texts(connection: Connection, table: Table, owner: str, texts: Mapping[str, str]) -> None:
@@ -51,7 +50,8 @@ def add_texts(connection: Connection, table: Table, owner: str, texts: Mapping[s
             )
     new = {key: value for key, value in texts.items() if key not in there}
     if new:
-        connection.execute(_add(table), _rows(table, owner, new))
+        rows = [(owner, key, value) for key, value in new.items()]
+        insert_many(connection, _add(connection.dialect.name, table), rows)
 
 
 def _there(connection: Connection, table: Table, owner: str, keys: list[str]) -> dict[str, str]:
@@ -60,11 +60,6 @@ def _there(connection: Connection, table: Table, owner: str, keys: list[str]) ->
         rows = connection.execute(_find(table), {"owner": owner, "keys": chunk})
         there.update({row.key: row.value for row in rows})
     return there
-
-
-def _rows(table: Table, owner: str, texts: Mapping[str, str]) -> list[dict[str, str]]:
-    name = _owner(table).name
-    return [{name: owner, "key": key, "value": value} for key, value in texts.items()]
 
 
 @cache
@@ -76,8 +71,8 @@ def _find(table: Table) -> Select[Any]:
 
 
 @cache
-def _add(table: Table) -> Insert:
-    return insert(table)
+def _add(dialect: str, table: Table) -> Insert:
+    return insert_by(dialect, table)
 
 
 @cache

@@ -11,6 +11,7 @@ import sqlite3
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -90,6 +91,10 @@ class SqliteDatabase:
         """Run a piece of work in a transaction, and return its value once it is durable."""
         return self._writer.write(work)
 
+    def write_soon(self, work: Callable[[Connection], T]) -> "Future[T]":
+        """Run a piece of work in the writer's next transaction, without waiting for it."""
+        return self._writer.submit(work)
+
     def close(self) -> None:
         """Finish what waits and let go of every connection and of the lock's file."""
         self._writer.close()
@@ -119,7 +124,7 @@ class SqliteDatabase:
         while True:
             try:
                 return self._attempt(works)
-            except (OperationalError, OSError) as error:
+            except (OperationalError, sqlite3.OperationalError, OSError) as error:
                 if _code(error) not in _BUSY or time.monotonic() > deadline:
                     raise _translated(error) from error
 
@@ -229,16 +234,25 @@ def _run_alone(work: Work, connection: Connection) -> Done | Failed:
     Raises:
         OperationalError: SQLite gave up the whole transaction, so the others are lost as well.
     """
-    savepoint = connection.begin_nested()
+    tell = _driver_of(connection).execute  # SQLAlchemy's own savepoints cost 75 µs each, these 1
+    tell("SAVEPOINT work")
     try:
         value = work(connection)
     except Exception as error:
         if _code(error) in _FATAL:
             raise
-        savepoint.rollback()
+        tell("ROLLBACK TO work")
+        tell("RELEASE work")
         return Failed(error)
-    savepoint.commit()
+    tell("RELEASE work")
     return Done(value)
+
+
+def _driver_of(connection: Connection) -> sqlite3.Connection:
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        raise TypeError("this connection is not SQLite's")
+    return driver
 
 
 def _revision(path: Path) -> str | None:
@@ -283,7 +297,7 @@ def _code(error: BaseException) -> int:
     return getattr(cause, "sqlite_errorcode", 0) & 0xFF
 
 
-def _translated(error: DatabaseError | OSError) -> Exception:
+def _translated(error: DatabaseError | sqlite3.Error | OSError) -> Exception:
     """Return our error for a fault of the host, and the error itself for a fault of ours."""
     code = _code(error)
     if code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) == errno.ENOSPC:

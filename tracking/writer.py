@@ -57,13 +57,20 @@ class Writer:
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run one piece of work and return its value once it is committed."""
+        return self.submit(work).result()
+
+    def submit(self, work: Callable[[Connection], T]) -> "Future[T]":
+        """Hand in one piece of work, and return where its value will be once it is committed.
+
+        Who cancels that before the work begins has withdrawn it.
+        """
         outcome: Future[T] = Future()
         with self._starting:
             thread = self._running_thread()
             if thread.ident == get_ident():
                 raise RuntimeError("a piece of work may not write again: it would wait for itself")
             self._waiting.put(Task(work, outcome))
-        return outcome.result()
+        return outcome
 
     def close(self) -> None:
         """Finish what waits and end the thread."""
@@ -92,7 +99,8 @@ class Writer:
         tasks: list[Task] = []
         task = self._waiting.get()
         while task is not None:
-            tasks.append(task)
+            if task.outcome.set_running_or_notify_cancel():
+                tasks.append(task)
             if len(tasks) == _MOST_IN_ONE_TRANSACTION:
                 return tasks, True
             try:

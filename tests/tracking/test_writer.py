@@ -88,3 +88,21 @@ def test_a_closed_writer_starts_again_when_used() -> None:
 
     assert writer.write(lambda _: 1) == 1
     writer.close()
+
+
+def test_work_that_was_withdrawn_is_not_done_and_stops_nothing() -> None:
+    transact = Remembering()
+    writer = Writer(transact)
+    transact.gate.clear()
+    held = writer.submit(lambda _: "held")
+    transact.entered.wait(10)
+    withdrawn = writer.submit(lambda _: "withdrawn")
+    kept = writer.submit(lambda _: "kept")
+
+    assert withdrawn.cancel()
+    assert not held.cancel()  # it is being written
+    transact.gate.set()
+
+    assert (held.result(10), kept.result(10)) == ("held", "kept")
+    assert transact.sizes == [1, 1]
+    writer.close()
