@@ -21,7 +21,9 @@ from gateway.api.control import (
     make_control,
 )
 from gateway.api.health import Readiness
+from gateway.api.mlflow.short_way import ShortWay
 from gateway.api.permissions import RoutePermissions, check_permissions
+from gateway.asgi import App
 from gateway.auth.door import Door
 from gateway.auth.hosts import host_policy
 from gateway.auth.tokens import TokenBook, server_secret
@@ -34,7 +36,7 @@ from gateway.delivery.reconciler import Following, Reconciler
 from gateway.delivery.secret_box import SecretBox
 from gateway.delivery.webhook_sender import Pace, WebhookSender
 from gateway.delivery.webhooks import Webhooks
-from gateway.dispatch import App, Dispatch
+from gateway.dispatch import Dispatch
 from gateway.grpc_server import GrpcServer
 from gateway.http_server import DoorConfig, DoorServer
 from gateway.opening import Opening
@@ -129,7 +131,7 @@ class Worker:
         check_permissions(control)
         return Dispatch(
             self.opening,
-            cast("App", control),
+            ShortWay(cast("App", control), self.tracking),
             self.door,
             permission_of=RoutePermissions(control),
             worker_id=self.identity.id,

@@ -6,23 +6,15 @@ else to Litestar. Both find ``request_id`` and ``principal`` in ``scope["state"]
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
 from gateway import logs
-from gateway.asgi import FindTicket, Ticket
+from gateway.asgi import App, FindTicket, Message, Receive, Scope, Send, Ticket, send_at_once
 from gateway.auth.door import Door, Head, PermissionOf, check_body_size, read_head
 from gateway.auth.policy import Permission
 from gateway.errors import Refusal, render
 from gateway.protocols import v2_rest
 from gateway.request_ids import RequestIds
 from tracking.errors import StagedoorError
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _PREDICT_PREFIXES = (b"/models/", b"/v1/models/", b"/v2/", b"/endpoints/")
 _PREDICT_PATHS = frozenset({b"/v2", b"/invocations", b"/ping"})
@@ -31,6 +23,8 @@ _QUIET_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/metrics"
 REWRITES = (("/ajax-api/", "/api/"), ("/api/2.0/preview/", "/api/2.0/"))
 """Other names of MLflow's paths, and the name that ours have."""
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
+_LENGTH = b"content-length"
+_OK = 200
 _SERVER_ERROR = 500
 _LOG = logging.getLogger("stagedoor.requests")
 
@@ -118,7 +112,7 @@ class Dispatch:
 
     async def _serve_control(self, scope: Scope, receive: Receive, send: Send) -> None:
         started_s = time.perf_counter()
-        answer = _Answer(send, scope["state"]["request_id"], self._worker_header)
+        answer = _Answer(scope, send, self._worker_header)
         try:
             permission = self._permission_of(scope["method"], scope["path"])
             receive = await self._admitted(scope, receive, permission)
@@ -140,24 +134,39 @@ class Dispatch:
 
 
 class _Answer:
-    """Sends a control answer with the headers that all have, and remembers its status."""
+    """Sends a control answer with the headers that all have, and remembers its status.
 
-    def __init__(self, send: Send, request_id: str, worker_header: tuple[bytes, bytes]) -> None:
+    What has all its body in one message leaves at one go, if the server can do that.
+    """
+
+    def __init__(self, scope: Scope, send: Send, worker_header: tuple[bytes, bytes]) -> None:
+        self._scope = scope
         self._send = send
-        self.request_id = request_id
+        self._start: Message | None = None
+        self.request_id: str = scope["state"]["request_id"]
         self.status = 0
-        self._headers = [
-            (b"stagedoor-request-id", request_id.encode()),
-            worker_header,
-        ]
+        self._headers = [(b"stagedoor-request-id", self.request_id.encode()), worker_header]
 
     async def __call__(self, message: Message) -> None:
-        """Send one message."""
+        """Send one message; the start waits for the first piece of the body."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             given = [header for header in message.get("headers", ()) if header[0] != _NOSNIFF[0]]
             message["headers"] = [*given, *self._headers, _NOSNIFF]
+            self._start = message
+            return
+        start, self._start = self._start, None
+        if start is not None:
+            if not message.get("more_body", False) and self._has_left_at_once(start, message):
+                return
+            await self._send(start)
         await self._send(message)
+
+    def _has_left_at_once(self, start: Message, message: Message) -> bool:
+        if self.status != _OK or self._scope["method"] == "HEAD":
+            return False
+        lines = [b"%b: %b\r\n" % header for header in start["headers"] if header[0] != _LENGTH]
+        return send_at_once(self._scope, b"".join(lines), message.get("body", b""))
 
 
 def is_predict_path(raw_path: bytes) -> bool:

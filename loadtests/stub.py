@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from gateway.asgi import Message, Receive, Scope, Send
 from gateway.auth.door import Door
 from gateway.auth.hosts import host_policy
-from gateway.dispatch import Dispatch, Message, Receive, Scope, Send
+from gateway.dispatch import Dispatch
 from gateway.http_server import DoorConfig, DoorServer
 from gateway.place import Place
 from gateway.predict import Predict

@@ -27,9 +27,16 @@ class RoutePermissions:
 
     def __init__(self, app: Litestar) -> None:
         self._router = app.asgi_router
+        self._plain = {
+            (method, path): permission
+            for method, path, permission in declared(app)
+            if permission is not None and "{" not in path
+        }
 
     def __call__(self, method: str, path: str) -> Permission | None:
         """Return what the route asks for, or ``None`` when there is no such route."""
+        if (method, path) in self._plain:
+            return self._plain[method, path]
         try:
             found = self._router.handle_routing(path=normalize_path(path), method=_method(method))
         except LitestarException:

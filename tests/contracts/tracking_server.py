@@ -24,10 +24,15 @@ from gateway.api.mlflow import (
     runs,
 )
 from gateway.api.mlflow.decoding import mlflow_router
+from gateway.api.mlflow.short_way import ShortWay
 from gateway.api.refusals import EXCEPTION_HANDLERS
-from gateway.dispatch import REWRITES, App, Receive, Scope, Send, rewrite
+from gateway.asgi import App, Receive, Scope, Send, send_answer
+from gateway.dispatch import REWRITES, rewrite
+from gateway.errors import render
 from registry.store import RegistryStore
 from tracking.artifacts import ServedArtifacts, open_artifacts
+from tracking.errors import StagedoorError
+from tracking.sql_store import SqlTrackingStore
 from tracking.store import TrackingStore
 
 _START_DEADLINE_S = 20
@@ -100,6 +105,14 @@ def _app(server: TrackingServer) -> App:
 
     async def dispatched(scope: Scope, receive: Receive, send: Send) -> None:
         rewrite(scope, REWRITES)
-        await cast("App", control)(scope, receive, send)
+        app, store = cast("App", control), server.store
+        if isinstance(store, SqlTrackingStore):
+            app = ShortWay(app, store)
+        try:
+            await app(scope, receive, send)
+        except StagedoorError as error:
+            refusal = render(error, "")
+            headers = [(b"content-type", b"application/json"), *refusal.headers()]
+            await send_answer(send, refusal.status, refusal.body(), headers)
 
     return dispatched

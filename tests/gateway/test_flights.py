@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gateway.asgi import Receive, Scope, Send
 from gateway.auth.door import Door
 from gateway.auth.hosts import host_policy
-from gateway.dispatch import Dispatch, Receive, Scope, Send
+from gateway.dispatch import Dispatch
 from gateway.http_server import DoorConfig, DoorServer
 from gateway.listening import listen
 from gateway.opening import Opening

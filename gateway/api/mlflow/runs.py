@@ -78,32 +78,21 @@ def search_runs(data: JSONBody[SearchRuns], tracking: Tracking) -> RunPage:
 @post(f"{_PREFIX}/log-metric", status_code=200, sync_to_thread=True, opt=_LOG)
 def log_metric(data: JSONBody[LogMetric], tracking: Tracking) -> Nothing:
     """Add a point to a metric."""
-    point = Metric(
-        key=data.key,
-        value=data.value,
-        timestamp=data.timestamp,
-        step=data.step,
-        model_id=data.model_id,
-        dataset_name=data.dataset_name,
-        dataset_digest=data.dataset_digest,
-    )
-    tracking.log_batch(LogBatch(run_id=data.run_id or data.run_uuid or "", metrics=[point]))
+    tracking.log_batch(batch_of_metric(data))
     return Nothing()
 
 
 @post(f"{_PREFIX}/log-parameter", status_code=200, sync_to_thread=True, opt=_LOG)
 def log_param(data: JSONBody[LogParam], tracking: Tracking) -> Nothing:
     """Log a param; the same value again is fine."""
-    params = [Param(key=data.key, value=data.value)]
-    tracking.log_batch(LogBatch(run_id=data.run_id or data.run_uuid or "", params=params))
+    tracking.log_batch(batch_of_param(data))
     return Nothing()
 
 
 @post(f"{_PREFIX}/set-tag", status_code=200, sync_to_thread=True, opt=_LOG)
 def set_tag(data: JSONBody[SetTag], tracking: Tracking) -> Nothing:
     """Set or overwrite a tag."""
-    tags = [Tag(key=data.key, value=data.value)]
-    tracking.log_batch(LogBatch(run_id=data.run_id or data.run_uuid or "", tags=tags))
+    tracking.log_batch(batch_of_tag(data))
     return Nothing()
 
 
@@ -140,6 +129,32 @@ def log_model(data: JSONBody[LogModel], tracking: Tracking) -> Nothing:
     """Note a model that a client older than logged models has logged."""
     tracking.log_model(data)
     return Nothing()
+
+
+def batch_of_metric(asked: LogMetric) -> LogBatch:
+    """Return the batch that one point of a metric is."""
+    point = Metric(
+        key=asked.key,
+        value=asked.value,
+        timestamp=asked.timestamp,
+        step=asked.step,
+        model_id=asked.model_id,
+        dataset_name=asked.dataset_name,
+        dataset_digest=asked.dataset_digest,
+    )
+    return LogBatch(run_id=asked.run_id or asked.run_uuid or "", metrics=[point])
+
+
+def batch_of_param(asked: LogParam) -> LogBatch:
+    """Return the batch that one param is."""
+    params = [Param(key=asked.key, value=asked.value)]
+    return LogBatch(run_id=asked.run_id or asked.run_uuid or "", params=params)
+
+
+def batch_of_tag(asked: SetTag) -> LogBatch:
+    """Return the batch that one tag is."""
+    tags = [Tag(key=asked.key, value=asked.value)]
+    return LogBatch(run_id=asked.run_id or asked.run_uuid or "", tags=tags)
 
 
 HANDLERS = [
