@@ -219,7 +219,7 @@ class Worker:
     def forms(self, model: str) -> dict[int, Form]:
         """Say in which form each version of a model that is ready here answers."""
         found = {
-            key.version: self.loader.form(key.digest)
+            key.version: self.loader.form(key)
             for key in self.manager.ready_keys()
             if key.model == model
         }
@@ -246,7 +246,8 @@ class Worker:
             memory_bytes=model_bytes,
             queue=queue_limits(self.settings.overload),
         )
-        engines = EngineStore(cache_dir / "engines") if serving.engines else None
+        engines_dir, tolerance = cache_dir / "engines", serving.onnx_tolerance_for
+        engines = EngineStore(engines_dir, tolerance) if serving.engines else None
         environments = Environments(cache_dir / "environments", self.settings.environments)
         scratch = cache_dir / "scratch"
         self.loader = Loader(

@@ -3,12 +3,15 @@
 ``gateway.settings`` reads, checks and shows them.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
 MOST_REPLICAS = 64
+MOST_TOLERANCE = 1e-2
+_NUMBER = re.compile(r"[0-9]*\.?[0-9]+([eE][-+]?[0-9]{1,3})?", re.ASCII)
 
 
 class HoldingSettings(Struct, frozen=True, kw_only=True):
@@ -64,10 +67,21 @@ class HoldingSettings(Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(description="The same for single models, `NAME=4`."),
     ] = ()
+    onnx_tolerance_of: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Models of scikit-learn that may answer within a tolerance, `NAME=1e-6`, "
+            "by ONNX Runtime where they have no exact engine; needs `stagedoor[skl2onnx]`."
+        ),
+    ] = ()
 
     def replicas_for(self, model: str) -> int:
         """Return in how many processes a model's versions without an engine answer."""
         return parse_replicas(self.replicas_of).get(model, self.replicas)
+
+    def onnx_tolerance_for(self, model: str) -> float:
+        """Return within what a model's versions may answer by ONNX; 0 for exactly."""
+        return parse_tolerances(self.onnx_tolerance_of).get(model, 0.0)
 
 
 def parse_replicas(pairs: tuple[str, ...]) -> dict[str, int]:
@@ -83,9 +97,29 @@ def parse_replicas(pairs: tuple[str, ...]) -> dict[str, int]:
     return {name: int(count) for name, _, count in parted}
 
 
+def parse_tolerances(pairs: tuple[str, ...]) -> dict[str, float]:
+    """Read ``NAME=1e-6`` pairs; a name may have a ``=`` itself.
+
+    Raises:
+        ValueError: One is no such pair.
+    """
+    parted = [pair.rpartition("=") for pair in pairs]
+    for name, _, number in parted:
+        if not name or not _NUMBER.fullmatch(number) or not 0 < float(number) <= MOST_TOLERANCE:
+            raise ValueError(f"use NAME=1e-6, with a number above 0 and up to {MOST_TOLERANCE:g}")
+    return {name: float(number) for name, _, number in parted}
+
+
+def _check_tolerances(pairs: tuple[str, ...]) -> None:
+    parse_tolerances(pairs)
+
+
 def _check_replicas(pairs: tuple[str, ...]) -> None:
     parse_replicas(pairs)
 
 
-CHECKS: Mapping[str, Callable[[Any], None]] = {"serving.replicas_of": _check_replicas}
+CHECKS: Mapping[str, Callable[[Any], None]] = {
+    "serving.onnx_tolerance_of": _check_tolerances,
+    "serving.replicas_of": _check_replicas,
+}
 """What a value must meet besides its type; raises ``ValueError``."""

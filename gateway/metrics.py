@@ -98,7 +98,7 @@ MODEL_STATE = Gauge(
 ENGINE_INFO = Gauge(
     "stagedoor_engine_info",
     "Living workers in which this answers the version: linear, trees, ensemble, graph (engines), "
-    "runner.",
+    "converted (an engine within a tolerance), runner.",
     ("model", "version", "engine"),
     multiprocess_mode="livesum",
     registry=REGISTRY,

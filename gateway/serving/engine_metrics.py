@@ -16,10 +16,10 @@ class EngineMetrics:
     """Shows one engine for each version that is ready. Safe from any thread.
 
     Args:
-        name_of: Returns the name of what answers a version with this digest; none if unknown.
+        name_of: Returns the name of what answers a version; none if unknown.
     """
 
-    def __init__(self, name_of: Callable[[str], str | None]) -> None:
+    def __init__(self, name_of: Callable[[VersionKey], str | None]) -> None:
         self._name_of = name_of
         self._lock = threading.Lock()
         self._shown: dict[VersionKey, str] = {}
@@ -32,7 +32,7 @@ class EngineMetrics:
                 is_ready = seen is not None and seen.state in READY_STATES
                 if shown is not None and not is_ready:
                     self._show(key, self._shown.pop(key), is_there=False)
-                elif shown is None and is_ready and (name := self._name_of(key.digest)) is not None:
+                elif shown is None and is_ready and (name := self._name_of(key)) is not None:
                     self._shown[key] = name
                     self._show(key, name, is_there=True)
 

@@ -85,11 +85,13 @@ class Ground(Struct, frozen=True):
         scratch_root: Where it gets its working folder.
         python: The interpreter of an environment of its own; none is the server's.
         claim: A descriptor that it keeps open, so that nobody removes that environment.
+        onnx_tolerance: Within which an engine made of the model may answer; 0 for exactly.
     """
 
     scratch_root: Path
     python: Path | None = None
     claim: int | None = None
+    onnx_tolerance: float = 0.0
 
 
 class Child:
@@ -263,6 +265,7 @@ def _launch(
             max_answer_bytes=limits.max_answer_bytes,
             memory_bytes=limits.memory_bytes,
             engine_folder=None if engine_folder is None else str(engine_folder.resolve()),
+            onnx_tolerance=ground.onnx_tolerance,
         )
         environment = _environment(scratch, limits.threads)
         process = OFFSPRING.start(partial(_spawn, order, output_write, ground, environment))

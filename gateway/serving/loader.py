@@ -16,8 +16,8 @@ from msgspec import Struct, structs
 from gateway.serving.cache import Cache
 from gateway.serving.crew import Crew
 from gateway.serving.engine_servable import EngineServable
-from gateway.serving.engines.naming import RUNNER, methods_of, short_name, way
-from gateway.serving.engines.store import EngineStore, Kept
+from gateway.serving.engines.naming import RUNNER, methods_of, short_name, tolerance_of, way
+from gateway.serving.engines.store import EngineStore, Kept, key_of
 from gateway.serving.environments.store import Environments, Home
 from gateway.serving.failure import ConversionFailed, LoadFailed, name_version
 from gateway.serving.gathering import Gathering, Limits, measure
@@ -28,7 +28,7 @@ from gateway.serving.runner import Runner, start_runner
 from gateway.serving.servable import Servable
 from gateway.serving.states import State
 from registry.input_example import SERVING_EXAMPLE
-from registry.route import VersionRecord
+from registry.route import VersionKey, VersionRecord
 
 _LOG = logging.getLogger("stagedoor.serving")
 _EXAMPLE_BYTES = 256 * 1024
@@ -62,6 +62,7 @@ class Form(Struct, frozen=True):
         why_not: Why it has no engine; empty when it has one.
         way: How the engine answers, chosen by what was fastest when it was made.
         methods: Which methods of the model the engine answers; its runner answers the others.
+        tolerance: Within which the engine's numbers are of the model's; 0 where they are the same.
         environment: The environment of its own that it runs in; empty in the server's.
         differences: How what it was saved with differs from what the server has.
         replicas: How many processes answer it in each worker; 0 when its engine does.
@@ -71,6 +72,7 @@ class Form(Struct, frozen=True):
     why_not: str
     way: str = ""
     methods: tuple[str, ...] = ()
+    tolerance: float = 0.0
     environment: str = ""
     differences: tuple[str, ...] = ()
     replicas: int = 1
@@ -105,8 +107,8 @@ class Loader:
         self._environments = environments
         self._replicas = replicas
         self._homes: dict[str, Home] = {}
-        self._forms: dict[str, Form] = {}
-        self._names: dict[str, str] = {}
+        self._forms: dict[VersionKey, Form] = {}
+        self._names: dict[VersionKey, str] = {}
         scratch_root.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, record: VersionRecord, progress: Progress) -> Loaded:
@@ -126,19 +128,19 @@ class Loader:
                 return self._replicate(record, progress, loaded)
             return loaded
 
-    def form(self, digest: str) -> Form | None:
+    def form(self, key: VersionKey) -> Form | None:
         """Return in which form a version was loaded last; ``None`` if it never was."""
-        return self._forms.get(digest)
+        return self._forms.get(key)
 
     def serving_example(self, digest: str) -> bytes | None:
         """Return the scoring body that a version was saved with, if that is there and small."""
         return self._cache.read(digest, SERVING_EXAMPLE, max_bytes=_EXAMPLE_BYTES)
 
-    def engine_name(self, digest: str) -> str | None:
+    def engine_name(self, key: VersionKey) -> str | None:
         """Return the word for what answers a version; ``None`` if it was never loaded."""
         if self._engines is None:
             return RUNNER
-        return self._names.get(digest, RUNNER) if digest in self._forms else None
+        return self._names.get(key, RUNNER) if key in self._forms else None
 
     @contextmanager
     def _prepared(self, record: VersionRecord, progress: Progress) -> Iterator[tuple[Path, Home]]:
@@ -166,9 +168,9 @@ class Loader:
     def _replicate(self, record: VersionRecord, progress: Progress, first: Runner) -> Loaded:
         """Start as many more runners as there are to be: one by one, as everything is loaded."""
         count = self._replicas(record.key.model)
-        form = self._forms.get(record.key.digest)
+        form = self._forms.get(record.key)
         if form is not None:
-            self._forms[record.key.digest] = structs.replace(form, replicas=count)
+            self._forms[record.key] = structs.replace(form, replicas=count)
         if count == 1:
             return first
         runners = [first]
@@ -184,7 +186,7 @@ class Loader:
     def _load(self, record: VersionRecord, folder: Path, progress: Progress) -> Loaded:
         """Load a version in the server's environment."""
         if self._engines is None:
-            self._note_form(record.key.digest, Form("", "Engines are turned off here."))
+            self._note_form(record.key, Form("", "Engines are turned off here."))
             return self._start(record, folder, progress)
         try:
             return self._find_form(record, folder, progress, self._engines)
@@ -197,19 +199,19 @@ class Loader:
     ) -> Runner:
         """Load a version in an environment of its own: an engine would be proved by other code."""
         why = f"It runs in an environment of its own. {home.explain()}".rstrip()
-        self._note_form(record.key.digest, Form("", why))
+        self._note_form(record.key, Form("", why))
         return self._start(record, folder, progress, home=home)
 
     def _find_form(
         self, record: VersionRecord, folder: Path, progress: Progress, engines: EngineStore
     ) -> Loaded:
-        digest = record.key.digest
-        kept = engines.find(digest)
+        key = self._engine_key(record)
+        kept = engines.find(key)
         if kept is not None:
             progress.enter(State.LOADING)
             return self._use(record, folder, kept, progress)
-        with engines.claimed(digest, progress) as room:
-            kept = engines.find(digest)
+        with engines.claimed(key, progress) as room:
+            kept = engines.find(key)
             if kept is None:
                 return self._convert(record, folder, room, progress)
         progress.enter(State.LOADING)
@@ -219,16 +221,16 @@ class Loader:
         self, record: VersionRecord, folder: Path, room: Path, progress: Progress
     ) -> Loaded:
         """Load a version, and have its process make an engine."""
-        engines, digest = self._engines, record.key.digest
+        engines, key = self._engines, self._engine_key(record)
         if engines is None:
             return self._start(record, folder, progress)
         try:
             runner = self._start(record, folder, progress, engine_folder=room)
         except ConversionFailed as error:
-            kept = engines.keep_failure(digest, f"Making an engine of it failed: {error.reason}")
+            kept = engines.keep_failure(key, f"Making an engine of it failed: {error.reason}")
             return self._use(record, folder, kept, progress)
         try:
-            kept = engines.keep(digest, runner.ready)
+            kept = engines.keep(key, runner.ready)
         except OSError:
             runner.close()
             raise
@@ -252,21 +254,36 @@ class Loader:
             runner=LazyRunner(partial(self._start_again, record)),
         )
 
+    def _engine_key(self, record: VersionRecord) -> str:
+        return key_of(record.key.digest, self._tolerance(record))
+
+    def _tolerance(self, record: VersionRecord) -> float:
+        return self._engines.onnx_tolerance(record.key.model) if self._engines else 0.0
+
     def _note(self, record: VersionRecord, kept: Kept) -> None:
-        name, digest = name_version(record.key), record.key.digest
+        name, key = name_version(record.key), record.key
         if kept.engine is None:
-            self._note_form(digest, Form("", kept.verdict.why))
-            _LOG.info("%s has no engine: %s", name, kept.verdict.why)
+            self._note_form(key, Form("", kept.verdict.why))
+            self._names.pop(key, None)
+            level = logging.WARNING if self._tolerance(record) else logging.INFO
+            _LOG.log(level, "%s has no engine: %s", name, kept.verdict.why)
             return
         described = kept.engine.description
-        form = Form(described.kind, "", way(described), methods_of(described), replicas=0)
-        self._note_form(digest, form)
-        self._names[digest] = short_name(described)
+        form = Form(
+            described.kind,
+            "",
+            way(described),
+            methods_of(described),
+            tolerance=tolerance_of(described),
+            replicas=0,
+        )
+        self._note_form(key, form)
+        self._names[key] = short_name(described)
         _LOG.info("%s answers by the engine of %s (%s)", name, form.engine, form.way)
 
-    def _note_form(self, digest: str, form: Form) -> None:
-        home = self._homes.get(digest, _SERVERS)
-        self._forms[digest] = structs.replace(
+    def _note_form(self, key: VersionKey, form: Form) -> None:
+        home = self._homes.get(key.digest, _SERVERS)
+        self._forms[key] = structs.replace(
             form, environment=home.name, differences=home.differences
         )
 
@@ -287,7 +304,12 @@ class Loader:
             record.key,
             folder,
             limits=self._limits,
-            ground=structs.replace(self._ground, python=home.python, claim=home.claim),
+            ground=structs.replace(
+                self._ground,
+                python=home.python,
+                claim=home.claim,
+                onnx_tolerance=self._tolerance(record),
+            ),
             progress=progress,
             engine_folder=engine_folder,
         )

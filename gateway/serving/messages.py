@@ -37,6 +37,7 @@ class Order(Struct, frozen=True):
         max_answer_bytes: The largest body of an answer.
         memory_bytes: What it may have for data; 0 for as much as there is.
         engine_folder: Where an engine made of the model goes; none when none is wanted.
+        onnx_tolerance: Within which that may answer; 0 for exactly.
     """
 
     channel: int
@@ -47,6 +48,7 @@ class Order(Struct, frozen=True):
     max_answer_bytes: int
     memory_bytes: int = 0
     engine_folder: str | None = None
+    onnx_tolerance: float = 0.0
 
 
 class ArrayHead(Struct, frozen=True, array_like=True):

@@ -113,7 +113,7 @@ def _convert(channel: _Channel, model: LoadedModel, order: messages.Order) -> st
     if order.engine_folder is None:
         return ""
     channel.send(messages.Converting())
-    return make_engine(model, Path(order.engine_folder))
+    return make_engine(model, Path(order.engine_folder), order.onnx_tolerance)
 
 
 def _answer(channel: _Channel, model: LoadedModel, frame: Frame) -> None:

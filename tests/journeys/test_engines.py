@@ -17,6 +17,7 @@ ENGINE = {
     "engine": "RandomForestClassifier",
     "why_not": "",
     "methods": ["predict", "predict_proba"],
+    "tolerance": 0.0,
     "replicas": 0,
     "environment": "",
     "differences": [],

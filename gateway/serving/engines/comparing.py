@@ -12,6 +12,8 @@ from tracking.errors import StagedoorError
 
 TOLERANCE = 1e-12
 """How far numbers may be apart, relative to the larger."""
+FLOOR = 1e-3
+"""What a stated tolerance is relative to at least: smaller numbers may be as far apart as this."""
 
 
 class Native(Protocol):
@@ -46,18 +48,33 @@ def outcome(ask: Callable[[], Prediction | None]) -> Prediction | tuple[str, str
         return (error.code, error.message)
 
 
-def same(expected: object, found: object) -> bool:
-    """Whether two outcomes are the same: labels and refusals to the letter, numbers almost."""
+def same(expected: object, found: object, tolerance: float = 0.0) -> bool:
+    """Whether two outcomes are the same: labels and refusals to the letter, numbers almost.
+
+    Args:
+        expected: What the model answers.
+        found: What the engine answers.
+        tolerance: A stated one; ``|found - expected| <= tolerance * max(|expected|, FLOOR)``.
+            Without it ``TOLERANCE`` holds, and no floor.
+    """
     if not isinstance(expected, Prediction) or not isinstance(found, Prediction):
         return expected == found
     if expected.names != found.names or len(expected.arrays) != len(found.arrays):
         return False
-    return all(map(_alike, expected.arrays, found.arrays))
+    return all(
+        _alike(one, other, tolerance)
+        for one, other in zip(expected.arrays, found.arrays, strict=True)
+    )
 
 
-def _alike(expected: NDArray[Any], found: NDArray[Any]) -> bool:
+def _alike(expected: NDArray[Any], found: NDArray[Any], tolerance: float) -> bool:
     if expected.dtype != found.dtype or expected.shape != found.shape:
         return False
     if expected.dtype.kind != "f":
         return bool((expected == found).all())
+    if tolerance:
+        nearby = np.isclose(found, expected, rtol=tolerance, atol=0.0, equal_nan=True)
+        with np.errstate(invalid="ignore"):
+            nearby |= np.abs(found - expected) <= tolerance * FLOOR
+        return bool(nearby.all())
     return bool(np.isclose(found, expected, rtol=TOLERANCE, atol=0.0, equal_nan=True).all())

@@ -251,6 +251,30 @@ class GraphDescription(Struct, frozen=True, tag="graph"):
     width: int
 
 
+class ConvertedGraph(Struct, frozen=True, tag="converted"):
+    """An engine that is a graph made of a scikit-learn model.
+
+    Args:
+        kind: What it was made from, for people.
+        width: How many columns a row has.
+        names: The names that the model was fitted with, or none.
+        outputs: Methods of the model that it answers, proved, and which output does.
+        default_method: What a call without ``predict_method`` asks for.
+        tolerance: How far its numbers may be from the model's, as ``comparing`` has it.
+        sample: A row that it takes, for timing.
+        dtypes: Of matrices that it takes, proved.
+    """
+
+    kind: str
+    width: int
+    names: tuple[str, ...] | None
+    outputs: tuple[tuple[str, str], ...]
+    default_method: str
+    tolerance: float
+    sample: tuple[float, ...] = ()
+    dtypes: tuple[str, ...] = ()
+
+
 class Description(Struct, frozen=True, tag="arrays"):
     """An engine without its arrays.
 
@@ -281,6 +305,9 @@ class Description(Struct, frozen=True, tag="arrays"):
     sample: tuple[float, ...] = ()
     leaves_shapes: bool = False
     dtypes: tuple[str, ...] = TAKEN
+
+
+AnyDescription = Description | GraphDescription | ConvertedGraph
 
 
 class BadEngine(ValueError):

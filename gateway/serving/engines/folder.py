@@ -17,7 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.parsing import PARSING
-from gateway.serving.engines.description import BadEngine, Description, GraphDescription
+from gateway.serving.engines.converted_graph import ConvertedGraphEngine
+from gateway.serving.engines.description import (
+    AnyDescription,
+    BadEngine,
+    ConvertedGraph,
+    Description,
+    GraphDescription,
+)
 from gateway.serving.engines.engine import Arrays, Engine
 from gateway.serving.engines.graph import GraphEngine
 from gateway.serving.engines.in_worker import InWorker
@@ -40,7 +47,7 @@ def write_engine(folder: Path, description: Description, arrays: Arrays) -> None
     (folder / _DESCRIPTION).write_bytes(msgspec.json.encode(description))
 
 
-def write_graph(folder: Path, description: GraphDescription, data: bytes) -> None:
+def write_graph(folder: Path, description: GraphDescription | ConvertedGraph, data: bytes) -> None:
     """Write an engine that is a graph into an empty folder."""
     (folder / _GRAPH).write_bytes(data)
     (folder / _DESCRIPTION).write_bytes(msgspec.json.encode(description))
@@ -57,8 +64,8 @@ def read_engine(folder: Path) -> InWorker:
     if description.stat().st_size > _MAX_DESCRIPTION_BYTES:
         raise BadEngine("The description is too large.")
     try:
-        described = msgspec.json.decode(
-            description.read_bytes(), type=Description | GraphDescription
+        described: AnyDescription = msgspec.json.decode(
+            description.read_bytes(), type=AnyDescription
         )
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadEngine("The description cannot be read.") from error
@@ -90,12 +97,15 @@ def seal_file(file: Path) -> None:
     file.chmod(0o444)
 
 
-def _build(description: Description | GraphDescription, files: list[Path]) -> InWorker:
+def _build(description: AnyDescription, files: list[Path]) -> InWorker:
     names = [file.name for file in files]
-    if isinstance(description, GraphDescription):
+    if not isinstance(description, Description):
         if names != [_GRAPH] or files[0].stat().st_size > _MAX_GRAPH_BYTES:
             raise BadEngine("There is no graph, or something besides.")
-        return GraphEngine(description, files[0].read_bytes())
+        data = files[0].read_bytes()
+        if isinstance(description, ConvertedGraph):
+            return ConvertedGraphEngine(description, data)
+        return GraphEngine(description, data)
     if _GRAPH in names:
         raise BadEngine("There is a graph beside arrays.")
     return Engine(description, {file.stem: _map(file) for file in files})

@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from gateway.serving.engines.description import Description, GraphDescription
+from gateway.serving.engines.description import AnyDescription
 from registry.tensors import Batch, Prediction
 
 
@@ -14,7 +14,7 @@ class InWorker(Protocol):
     default_method: str
 
     @property
-    def description(self) -> Description | GraphDescription:
+    def description(self) -> AnyDescription:
         """What it does."""
 
     def takes(self, method: object) -> bool:

@@ -12,6 +12,7 @@ from gateway.serving.engines.walk import COLUMN_BITS
 from registry.signature import ColumnSpec, Signature
 
 SEED = 20_261_124
+DIGITS = 17
 _AROUND = 160
 _AT_THRESHOLDS = 240
 ODD = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1e300, -1e300, 1e38, 3.5e38, 1e-300, 1e16, 0.1)
@@ -43,13 +44,15 @@ def proof_rows(
     yield np.zeros((1, 2, draft.width))
 
 
-def typed_rows(draft: Draft, example: NDArray[Any] | None, dtype: str) -> Iterator[NDArray[Any]]:
-    """Yield some rows of a type, small and as large as it takes."""
+def typed_rows(
+    draft: Draft, example: NDArray[Any] | None, dtype: str, *, digits: int = DIGITS
+) -> Iterator[NDArray[Any]]:
+    """Yield some rows of a type, small and as large as it takes, but for so many digits."""
     chance = np.random.default_rng(SEED)
     seeds = seeds_of(draft, example, chance)
     rows = np.concatenate([seeds, _at_thresholds(seeds, draft, chance)[:60]])
     yield _cast(rows, np.dtype(dtype))
-    scale = 10.0 ** chance.integers(3, 17, size=(60, 1))
+    scale = 10.0 ** chance.integers(3, digits, size=(60, 1))
     yield _cast(chance.normal(size=(60, draft.width)) * scale, np.dtype(dtype))
 
 
@@ -133,16 +136,20 @@ def _cast(rows: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
         return rows.astype(dtype)
 
 
-def _dtypes(signature: Signature | None) -> Sequence[str]:
-    """Return float64, and what the signature says besides."""
-    told = () if signature is None else signature.inputs
-    names = (
+def dtypes_of(signature: Signature) -> list[str]:
+    """Return in which types a signature says that rows come; empty for other than numbers."""
+    return [
         COLUMN_DTYPES.get(spec.type, "")
         if isinstance(spec, ColumnSpec)
         else np.dtype(spec.dtype).str
-        for spec in told
-    )
-    return tuple(dict.fromkeys(["<f8", *(name for name in names if name in _TAKEN)]))
+        for spec in signature.inputs
+    ]
+
+
+def _dtypes(signature: Signature | None) -> Sequence[str]:
+    """Return float64, and what the signature says besides."""
+    told = () if signature is None else dtypes_of(signature)
+    return tuple(dict.fromkeys(["<f8", *(name for name in told if name in _TAKEN)]))
 
 
 def _thresholds(draft: Draft) -> dict[int, NDArray[np.float64]]:

@@ -6,7 +6,7 @@ the next worker does not try again. Called in load threads.
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -28,7 +28,16 @@ _VERDICT = "verdict.json"
 _FILES = "arrays"
 _MAX_VERDICT_BYTES = 8 << 20
 _LIBRARIES = (
-    *("numpy", "scikit-learn", "xgboost", "xgboost-cpu", "lightgbm", "onnxruntime", "llvmlite"),
+    *(
+        "numpy",
+        "scikit-learn",
+        "xgboost",
+        "xgboost-cpu",
+        "lightgbm",
+        "onnxruntime",
+        "llvmlite",
+        "skl2onnx",
+    ),
 )
 
 
@@ -64,9 +73,13 @@ class EngineStore:
 
     Args:
         root: The folder; made when it is missing.
+        onnx_tolerance: Returns within what a model's graph may answer; 0 for exactly.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(
+        self, root: Path, onnx_tolerance: Callable[[str], float] = lambda _model: 0.0
+    ) -> None:
+        self.onnx_tolerance = onnx_tolerance
         self._root = root
         root.mkdir(parents=True, exist_ok=True)
 
@@ -154,6 +167,11 @@ class EngineStore:
 
     def _partial(self, digest: str) -> Path:
         return self._root / f".{digest}-{FORMAT}.partial"
+
+
+def key_of(digest: str, tolerance: float) -> str:
+    """Return under what a version's engine is kept: another tolerance makes another engine."""
+    return f"{digest}-{tolerance!r}" if tolerance else digest
 
 
 def made_with() -> str:

@@ -26,9 +26,10 @@ from gateway.serving.loader import Loader
 from gateway.serving.manager import Manager
 from gateway.serving.memory import process_bytes
 from gateway.serving.progress import Progress
+from gateway.settings import load_settings
 from registry.route import VersionKey
 from tests.gateway.serving import specimens as sp
-from tracking.errors import ModelFailed, ModelNotReady
+from tracking.errors import InvalidRequest, ModelFailed, ModelNotReady
 
 LIMITS = RunnerLimits(load_timeout_s=60.0, predict_timeout_s=60.0, warm_calls=1)
 ANSWER, WAIT, CRASH = 0.0, 1.0, 2.0
@@ -138,7 +139,7 @@ def test_calls_go_to_who_is_least_busy_also_beside_a_talk(tmp_path: Path) -> Non
 
     tell(house, story)
 
-    form = house.loader.form(house.record.key.digest)
+    form = house.loader.form(house.record.key)
     assert form is not None
     assert form.replicas == 3
 
@@ -218,6 +219,22 @@ def test_a_load_that_is_called_off_leaves_none_of_them(tmp_path: Path) -> None:
 def test_replicas_of_a_model_are_a_name_and_a_number(pair: str) -> None:
     with pytest.raises(ValueError, match="NAME=4"):
         parse_replicas((pair,))
+
+
+@pytest.mark.parametrize(
+    "pair", ["iris", "=1e-6", "iris=0", "iris=-1e-6", "iris=0.02", "iris=nan", "iris=inf", "iris=x"]
+)
+def test_a_tolerance_of_a_model_is_a_name_and_a_small_number(pair: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"onnx_tolerance_of.*NAME=1e-6"):
+        load_settings({"serving.onnx_tolerance_of": (pair,)}, environ={})
+
+
+def test_only_a_model_that_is_named_has_a_tolerance() -> None:
+    settings = HoldingSettings(onnx_tolerance_of=("iris=1e-6", "a=b=.01"))
+
+    found = [settings.onnx_tolerance_for(name) for name in ("iris", "a=b", "other")]
+
+    assert found == [1e-6, 0.01, 0.0]
 
 
 def test_a_model_may_have_more_replicas_than_the_others() -> None:

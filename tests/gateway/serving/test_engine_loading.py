@@ -4,19 +4,22 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import cloudpickle
 import msgspec
 import numpy as np
 import pytest
+from msgspec import structs
+from sklearn.neural_network import MLPRegressor
 
 import stagedoor
 from gateway.serving.cache import Cache
 from gateway.serving.engine_servable import EngineServable
-from gateway.serving.engines.store import EngineStore
+from gateway.serving.engines.store import EngineStore, key_of
 from gateway.serving.launch import RunnerLimits
 from gateway.serving.lazy_runner import LazyRunner
 from gateway.serving.loader import Loaded, Loader
@@ -76,9 +79,14 @@ class Host:
         folder = sp.save(self.root / "store" / f"v{number}", model, example=example)
         return sp.record("iris", number, folder)
 
-    def loader(self, limits: RunnerLimits = LIMITS) -> Loader:
+    def loader(
+        self,
+        limits: RunnerLimits = LIMITS,
+        *,
+        tolerances: Mapping[str, float] = MappingProxyType({}),
+    ) -> Loader:
         cache = Cache(self.root / "cache", self.store)
-        engines = EngineStore(self.root / "engines")
+        engines = EngineStore(self.root / "engines", lambda model: tolerances.get(model, 0.0))
         return Loader(cache, limits, self.root / "run", engines=engines)
 
 
@@ -124,13 +132,13 @@ def test_a_version_is_converted_once_and_its_process_is_ended(tmp_path: Path) ->
 
     assert answers == [model.predict(fitted.PAIR[:3]).tolist()] * 3
     assert states == [State.FETCHING, State.VERIFYING, State.LOADING]
-    form = loader.form(record.key.digest)
+    form = loader.form(record.key)
     assert form is not None
     assert (form.engine, form.why_not) == ("RandomForestClassifier", "")
     assert form.methods == ("predict", "predict_proba")
     assert form.way.partition(";")[0] in WAYS
-    assert loader.engine_name(record.key.digest) == "trees"
-    assert loader.engine_name("another") is None
+    assert loader.engine_name(record.key) == "trees"
+    assert loader.engine_name(structs.replace(record.key, model="other")) is None
     assert len(list((tmp_path / "engines").glob("*/verdict.json"))) == 1
 
 
@@ -210,7 +218,7 @@ def test_models_of_other_flavors_answer_in_their_forms(tmp_path: Path) -> None:
             servable = await loaded(loader, record)
             answers = await asyncio.gather(*(ask(servable, batch) for _ in range(3)))
             assert answers[1:] == answers[:-1]
-            told.append((loader.engine_name(record.key.digest), answers[0]))
+            told.append((loader.engine_name(record.key), answers[0]))
             await asyncio.to_thread(servable.close)
         return told
 
@@ -252,3 +260,36 @@ def test_a_model_that_will_not_be_converted_answers_in_its_runner(
     assert kept is not None
     assert kept.engine is None
     assert why in kept.verdict.why
+
+
+def test_a_model_that_a_tolerance_was_stated_for_answers_within_it_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither another model of the same files nor another tolerance has anything of its engine."""
+    model = MLPRegressor(hidden_layer_sizes=[4], max_iter=20, random_state=0).fit(
+        fitted.PAIR, fitted.NUMBERS
+    )
+    host = Host(tmp_path)
+    folder = sp.save(tmp_path / "store" / "v1", model, example=fitted.PAIR[:3])
+    iris, other = (sp.record(name, 1, folder) for name in ("iris", "other"))
+    loader = host.loader(tolerances={"iris": 1e-6})
+
+    async def story() -> Any:
+        servable = await loaded(loader, iris)
+        answer = await servable.predict(Batch((), (fitted.PAIR,), is_matrix=True), {})
+        servable.close()
+        return answer.arrays[0]
+
+    with caplog.at_level("INFO", "stagedoor.serving"):
+        answer = tell(story)
+
+    form = loader.form(iris.key)
+    assert form is not None
+    assert (form.engine, form.tolerance, form.replicas) == ("MLPRegressor", 1e-6, 0)
+    assert "within 1e-06 of the model and not identical" in form.way
+    assert form.way in caplog.text
+    assert [loader.engine_name(one.key) for one in (iris, other)] == ["converted", None]
+    assert answer == pytest.approx(model.predict(fitted.PAIR), rel=1e-6)
+    keys = [key_of(iris.key.digest, tolerance) for tolerance in (1e-6, 1e-5, 0.0)]
+    found = [EngineStore(tmp_path / "engines").find(key) is not None for key in keys]
+    assert found == [True, False, False]

@@ -22,7 +22,7 @@ def shown() -> dict[tuple[str, str], float]:
 
 
 def test_each_version_that_is_ready_shows_what_answers_it() -> None:
-    metrics = EngineMetrics({"a": "trees", "b": "runner"}.get)
+    metrics = EngineMetrics({ONE: "trees", TWO: "runner"}.get)
 
     metrics.follow({ONE: Seen(State.LOADING), TWO: Seen(State.STANDBY)}, [ONE, TWO])
     first = shown()

@@ -1,7 +1,9 @@
 import pytest
 
 from gateway.serving.engines.description import (
+    AnyDescription,
     Choice,
+    ConvertedGraph,
     Description,
     Finish,
     GraphDescription,
@@ -13,6 +15,9 @@ from gateway.serving.engines.description import (
 from gateway.serving.engines.naming import short_name, way
 
 FINISH = Finish(Link.IDENTITY, Choice.NO_CLASS)
+
+
+CONVERTED = ConvertedGraph("x", 1, None, (("predict", "label"),), "predict", 1e-6)
 
 
 def arrays(*steps: Step) -> Description:
@@ -43,9 +48,8 @@ def trees(table_from_rows: int, compiled_from_rows: int = 0) -> Trees:
         (arrays(trees(1, 4)), "trees", "table of bits; compiled walk from 4 rows on"),
         (arrays(trees(16, 4)), "trees", "walk; compiled walk from 4 rows on"),
         (GraphDescription("ONNX graph", 3), "graph", "ONNX Runtime"),
+        (CONVERTED, "converted", "ONNX Runtime, within 1e-06 of the model and not identical"),
     ],
 )
-def test_each_way_has_a_name(
-    description: Description | GraphDescription, name: str, said: str
-) -> None:
+def test_each_way_has_a_name(description: AnyDescription, name: str, said: str) -> None:
     assert (short_name(description), way(description)) == (name, said)

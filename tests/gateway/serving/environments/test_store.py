@@ -119,7 +119,7 @@ def test_a_version_answers_with_the_packages_that_it_asks_for(tmp_path: Path, sh
 
     with others.claimed(folder_of(tmp_path, "tiny==2.0"), Progress()):
         (marker,) = host.built()
-    form = loader.form(record.key.digest)
+    form = loader.form(record.key)
     assert form is not None
     home = str(tmp_path / "environments" / form.environment)
     assert answers == [[THEIRS, "False", home]] * 3
@@ -144,7 +144,7 @@ def test_a_difference_is_told_and_changes_nothing_where_no_environment_is_wanted
     servable = loader(record, Progress())
 
     assert asyncio.run(ask(servable))[1:] == ["True", sys.prefix]
-    form = loader.form(record.key.digest)
+    form = loader.form(record.key)
     assert form is not None
     assert form.differences == (f"iniconfig is {OURS} here, it needs iniconfig=={THEIRS}",)
     assert form.environment == ""
