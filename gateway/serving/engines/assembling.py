@@ -16,6 +16,7 @@ from gateway.serving.engines.finishing import Finisher, make_finisher
 from gateway.serving.engines.linear import make_linear
 from gateway.serving.engines.preparing import beneath, make_preparation
 from gateway.serving.engines.scaling import Step
+from gateway.serving.engines.sides import Sides, SidesThenTrees
 from gateway.serving.engines.trees import make_forest
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -44,7 +45,11 @@ def make_steps(steps: Sequence[described.Step], arrays: Arrays, width: int) -> l
                     raise BadEngine("A linear model has a coefficient and an intercept array.")
                 made.append(make_linear(step, mine["coef"], mine["intercept"], width))
             case described.Trees():
-                made.append(make_forest(step, mine, width))
+                forest: Step = make_forest(step, mine, width)
+                if made and isinstance(sides := made[-1], Sides):
+                    made[-1] = SidesThenTrees(sides, forest, width)
+                else:
+                    made.append(forest)
             case described.Ensemble():
                 made.append(_make_ensemble(step, mine, width))
                 width = step.width
@@ -78,6 +83,11 @@ def _check_order(steps: Sequence[described.Step]) -> None:
         raise BadEngine("Only steps that prepare rows come before the last one.")
     if not isinstance(steps[-1], described.Linear | described.Trees | described.Ensemble):
         raise BadEngine("The last step gives no scores.")
+
+    *_, before, last = (None, *steps)
+    is_before_trees = isinstance(before, described.Splitting) and isinstance(last, described.Trees)
+    if sum(isinstance(step, described.Splitting) for step in steps) != is_before_trees:
+        raise BadEngine("Splits by category come right before trees.")
 
 
 def _make_ensemble(step: described.Ensemble, arrays: Arrays, width: int) -> Ensemble:

@@ -18,6 +18,7 @@ from gateway.serving.engines.description import (
     Encoding,
     Imputing,
     Preparing,
+    Splitting,
     Wording,
 )
 from gateway.serving.engines.no_engine import NoEngine
@@ -56,7 +57,7 @@ class Prepared(Struct, frozen=True):
         is_sparse: Whether what comes out is sparse.
     """
 
-    step: Preparing | Columns
+    step: Preparing | Columns | Splitting
     arrays: Arrays
     columns: tuple[int | None, ...]
     is_sparse: bool = False
@@ -121,7 +122,7 @@ def _convert_one_hot(encoder: Any, columns: Places, lexicon: Lexicon) -> Prepare
     step = Encoding(is_one_hot=True, width=width, takes_unknown=encoder.handle_unknown != "error")
     return Prepared(
         step,
-        _category_arrays(encoder, columns, lexicon, places),
+        category_arrays(encoder, columns, lexicon, places),
         (None,) * width,
         is_sparse=bool(encoder.sparse_output),
     )
@@ -131,11 +132,7 @@ def _convert_ordinal(encoder: Any, columns: Places, lexicon: Lexicon) -> Prepare
     _refuse_infrequent(encoder)
     if np.dtype(encoder.dtype) != np.float64:
         raise NoEngine("An encoder of another type than float64 has no engine.")
-    numbers = []
-    for categories in encoder.categories_:
-        number = np.arange(len(categories), dtype=np.float64)
-        number[[_is_missing(one) for one in categories.tolist()]] = encoder.encoded_missing_value
-        numbers.append(number)
+    numbers = ordinal_numbers(encoder)
     takes_unknown = encoder.handle_unknown != "error"
     step = Encoding(
         is_one_hot=False,
@@ -145,8 +142,18 @@ def _convert_ordinal(encoder: Any, columns: Places, lexicon: Lexicon) -> Prepare
     )
     if np.isnan(step.unknown):
         raise NoEngine("An encoder that makes NaN of what it does not know has no engine.")
-    arrays = _category_arrays(encoder, columns, lexicon, numbers)
+    arrays = category_arrays(encoder, columns, lexicon, numbers)
     return Prepared(step, arrays, (None,) * len(numbers))
+
+
+def ordinal_numbers(encoder: Any) -> list[NDArray[np.float64]]:
+    """Return what number each category of each column becomes."""
+    numbers = []
+    for categories in encoder.categories_:
+        number = np.arange(len(categories), dtype=np.float64)
+        number[[_is_missing(one) for one in categories.tolist()]] = encoder.encoded_missing_value
+        numbers.append(number)
+    return numbers
 
 
 _PREPARING: Mapping[str, Callable[[Any, Places, Lexicon], Prepared]] = {
@@ -156,7 +163,7 @@ _PREPARING: Mapping[str, Callable[[Any, Places, Lexicon], Prepared]] = {
 }
 
 
-def _category_arrays(
+def category_arrays(
     encoder: Any, columns: Places, lexicon: Lexicon, becomes: Sequence[NDArray[np.float64]]
 ) -> Arrays:
     """Return categories in ascending order for each column, and what each becomes."""
@@ -225,7 +232,7 @@ def _convert_block(
         if _passes(stage):
             continue
         prepared = convert_preparation(stage, columns, lexicon)
-        if isinstance(prepared.step, Columns):
+        if isinstance(prepared.step, Columns | Splitting):
             raise NoEngine("A column transformer within another one has no engine.")
         if is_sparse:
             raise NoEngine("A step after one with a sparse result has no engine.")

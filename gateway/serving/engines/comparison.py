@@ -89,7 +89,7 @@ class Comparison:
         draft, signature = self._draft, self._model.signature
         for rows in proof_rows(draft, self.example, signature):
             yield self._batch(rows)
-        if draft.names is not None and isinstance(draft.steps[0], Columns | Encoding):
+        if isinstance(draft.steps[0], Columns | Encoding):
             yield from proof_tables(draft, self.example, signature)
 
     def _keep_sample(self, batch: Batch) -> None:

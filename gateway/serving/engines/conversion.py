@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gateway.serving.engines import boosting_conversion as boosting
 from gateway.serving.engines import tree_conversion
+from gateway.serving.engines.category_conversion import has_categories, prepare_categories
 from gateway.serving.engines.classes import name_of, stages_of
 from gateway.serving.engines.column_conversion import Lexicon, Prepared, convert_preparation
 from gateway.serving.engines.description import (
@@ -82,6 +83,8 @@ def _convert(model: Any, lexicon: Lexicon) -> Part:
     part = _convert_last(last)
     width, _ = _fitted_columns(model)
     prepared = _prepare(stages, width, lexicon)
+    if has_categories(last):
+        prepared += _prepare_categories(last, lexicon, is_first=not stages)
     steps = part.steps
     if prepared and prepared[-1].is_sparse:
         if not isinstance(steps[0], Linear | Trees):
@@ -92,7 +95,11 @@ def _convert(model: Any, lexicon: Lexicon) -> Part:
     for at, one in enumerate(prepared):
         arrays |= {f"{at}.{name}": array for name, array in one.arrays.items()}
     return Part(
-        (*(one.step for one in prepared), *steps), arrays, part.finish, width, part.leaves_shapes
+        (*(one.step for one in prepared), *steps),
+        arrays,
+        part.finish,
+        width,
+        part.leaves_shapes or has_categories(last),
     )
 
 
@@ -132,6 +139,15 @@ def _prepare(stages: Sequence[Any], width: int, lexicon: Lexicon) -> list[Prepar
         one = convert_preparation(stage, columns, lexicon)
         prepared.append(one)
         columns = one.columns
+    return prepared
+
+
+def _prepare_categories(last: Any, lexicon: Lexicon, *, is_first: bool) -> list[Prepared]:
+    """Express how the last step numbers its categories: texts are only known to the first."""
+    words = lexicon if is_first else Lexicon()
+    prepared = prepare_categories(last, words)
+    if not is_first and words.wordings():
+        raise NoEngine("Text that another step has made has no engine.")
     return prepared
 
 

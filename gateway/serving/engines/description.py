@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-FORMAT = 3
+FORMAT = 4
 """Part of the name of an engine's folder: another number is another form of everything here."""
 
 
@@ -83,6 +83,16 @@ class Columns(Struct, frozen=True, tag="columns"):
     """A step that treats columns apart and puts what comes out side by side."""
 
     blocks: tuple[Block, ...]
+
+
+class Splitting(Struct, frozen=True, tag="splitting"):
+    """A step that puts, in place of numbered categories, on which side of each split they lie.
+
+    The first columns hold categories; the others come first in what comes out. Its arrays: ``0``
+    how many categories each of the first columns has; ``1`` how many splits; ``2`` whether a
+    category goes right, a table of (categories, splits) for each of them, one after the other. What
+    is no category becomes NaN.
+    """
 
 
 class Linear(Struct, frozen=True, tag="linear"):
@@ -224,7 +234,7 @@ class Ensemble(Struct, frozen=True, tag="ensemble"):
     passes_rows: bool = False
 
 
-Step = Scaling | Imputing | Encoding | Columns | Linear | Trees | Ensemble
+Step = Scaling | Imputing | Encoding | Columns | Splitting | Linear | Trees | Ensemble
 
 
 class Wording(Struct, frozen=True):

@@ -16,9 +16,11 @@ from gateway.serving.engines.description import (
     Imputing,
     Preparing,
     Scaling,
+    Splitting,
 )
 from gateway.serving.engines.refusal import Refused, all_numbers
 from gateway.serving.engines.scaling import Step, make_scaler
+from gateway.serving.engines.sides import make_sides
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -73,7 +75,7 @@ class Encoder:
         self._keys.real = np.repeat(self._columns, counts)
         self._keys.imag = categories
         self._becomes = becomes
-        self._places = becomes.astype(np.intp)
+        self._places = np.nan_to_num(becomes).astype(np.intp)
 
     def __call__(self, rows: NDArray[Any]) -> NDArray[np.float64]:
         """Return the categories of rows as numbers.
@@ -135,7 +137,9 @@ class Blocks:
         return np.concatenate(parts, axis=1)
 
 
-def make_preparation(step: Preparing | Columns, arrays: Arrays, width: int) -> tuple[Step, int]:
+def make_preparation(
+    step: Preparing | Columns | Splitting, arrays: Arrays, width: int
+) -> tuple[Step, int]:
     """Check the arrays of a step and return it, and how many columns come out.
 
     Raises:
@@ -144,6 +148,8 @@ def make_preparation(step: Preparing | Columns, arrays: Arrays, width: int) -> t
     match step:
         case Columns():
             return _make_blocks(step, arrays, width)
+        case Splitting():
+            return make_sides(arrays, width)
         case Imputing():
             values = _take(arrays, "0", np.float64)
             if values.shape != (width,) or not np.isfinite(values).all():

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.serving.engines.conversion import Draft
-from gateway.serving.engines.description import Ensemble, Step, Trees
+from gateway.serving.engines.description import Columns, Ensemble, Splitting, Step, Trees
 from gateway.serving.engines.walk import COLUMN_BITS
 from registry.signature import ColumnSpec, Signature
 
@@ -159,7 +159,7 @@ def _thresholds(draft: Draft) -> dict[int, NDArray[np.float64]]:
         nodes, thresholds = draft.arrays[f"{prefix}nodes"], draft.arrays[f"{prefix}thresholds"]
         kept = np.isfinite(thresholds)
         looked_at = nodes[kept] & ((1 << COLUMN_BITS) - 1)
-        for column in np.unique(looked_at).tolist():
+        for column in (one for one in np.unique(looked_at).tolist() if one < len(columns)):
             mine = thresholds[kept][looked_at == column]
             found.setdefault(columns[column], []).append(mine)
     return {column: np.concatenate(some) for column, some in sorted(found.items())}
@@ -172,6 +172,9 @@ def _first_trees(
     match steps[0]:
         case Trees() if len(steps) == 1:
             yield f"{prefix}0.", columns
+        case Columns(blocks=blocks) if isinstance(steps[1], Splitting):
+            plain = [column for block in blocks if not block.steps for column in block.columns]
+            yield f"{prefix}2.", [columns[column] for column in plain]
         case Ensemble(members=members):
             for at, member in enumerate(members):
                 some = [columns[column] for column in member.columns] or columns

@@ -102,7 +102,9 @@ def _split(arrays: Mapping[str, NDArray[Any]], columns: Any) -> dict[int, NDArra
 
 
 def _table(cells: NDArray[np.float64], draft: Draft, signature: Signature | None) -> Batch:
-    names = draft.names or ()
+    if draft.names is None:
+        return Batch((), (cells,), is_matrix=True)
+    names = draft.names
     told = {} if signature is None else {spec.name: spec for spec in signature.inputs}
     words = {one.column: one.words for one in draft.wordings}
     arrays = tuple(

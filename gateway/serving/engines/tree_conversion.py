@@ -7,6 +7,7 @@ import numpy as np
 from msgspec import Struct, structs
 from numpy.typing import NDArray
 
+from gateway.serving.engines.category_conversion import find_splits, has_categories
 from gateway.serving.engines.description import Choice, Finish, Link, Trees
 from gateway.serving.engines.table_building import build_table
 from gateway.serving.engines.walk import COLUMN_BITS, MAX_DEPTH
@@ -170,24 +171,24 @@ def _constant_start(ensemble: Any, groups: int) -> NDArray[np.float64]:
 
 
 def _binned(ensemble: Any, finish: Finish) -> Grown:
-    if ensemble._preprocessor is not None:  # noqa: SLF001 - told nowhere else
-        raise NotThese("Histogram boosting with categories has no engine.")
     predictors = [one for stage in ensemble._predictors for one in stage]  # noqa: SLF001
     nodes = [predictor.nodes for predictor in predictors]
-    if any(one["is_categorical"].any() for one in nodes):
-        raise NotThese("Histogram boosting with categories has no engine.")
     groups = ensemble.n_trees_per_iteration_
     roots = starts_of([len(one) for one in nodes])
     joined = np.concatenate(nodes)
     offsets = np.repeat(roots, [len(one) for one in nodes])
     is_leaf = joined["is_leaf"].astype(bool)
     here = np.arange(len(joined))
+    columns, thresholds = joined["feature_idx"], joined["num_threshold"]
+    if has_categories(ensemble):
+        splits = find_splits(ensemble)
+        columns, thresholds = splits.columns, splits.thresholds
     grove = Grove(
         roots=roots,
         left=np.where(is_leaf, here, joined["left"] + offsets),
         right=np.where(is_leaf, here, joined["right"] + offsets),
-        columns=joined["feature_idx"].astype(np.int64),
-        thresholds=joined["num_threshold"].astype(np.float64),
+        columns=columns.astype(np.int64),
+        thresholds=thresholds.astype(np.float64),
         goes_left=joined["missing_go_to_left"].astype(bool),
         values=joined["value"].astype(np.float64).reshape(-1, 1),
     )

@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
     RandomForestClassifier,
 )
 from sklearn.impute import SimpleImputer
@@ -49,6 +50,11 @@ NUMBERS, TEXTS = ["age", "income"], ["city", "plan"]
 
 def one_hot(**said: Any) -> Any:
     return OneHotEncoder(handle_unknown="ignore", **said)
+
+
+def numbered(numbers: list[str]) -> Any:
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    return make_column_transformer((encoder, TEXTS), ("passthrough", numbers))
 
 
 def apart(numbers: Any, texts: Any, **said: Any) -> Any:
@@ -142,10 +148,7 @@ TABLES: dict[str, tuple[Callable[[], Any], Any]] = {
     ),
     "ordinal, forest": (
         lambda: make_pipeline(
-            make_column_transformer(
-                (OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), TEXTS),
-                ("passthrough", [*NUMBERS, "rooms", "member"]),
-            ),
+            numbered([*NUMBERS, "rooms", "member"]),
             RandomForestClassifier(7, random_state=0),
         ).fit(WHOLE, LABELS),
         WHOLE,
@@ -154,6 +157,25 @@ TABLES: dict[str, tuple[Callable[[], Any], Any]] = {
         lambda: make_pipeline(
             make_column_transformer((OrdinalEncoder(), TEXTS), remainder="drop"),
             HistGradientBoostingClassifier(max_iter=4),
+        ).fit(WHOLE, LABELS),
+        WHOLE,
+    ),
+    "categories by their type, histograms": (
+        lambda: HistGradientBoostingClassifier(max_iter=3, min_samples_leaf=5).fit(
+            WHOLE.astype(dict.fromkeys([*TEXTS, "note"], "category")), NAMES[THREE]
+        ),
+        WHOLE,
+    ),
+    "categories with gaps, histograms": (
+        lambda: HistGradientBoostingRegressor(
+            max_iter=4, min_samples_leaf=5, categorical_features=["rooms", *TEXTS, "note"]
+        ).fit(GAPPY, _INCOMES),
+        GAPPY,
+    ),
+    "numbered first, histograms": (
+        lambda: make_pipeline(
+            numbered(NUMBERS),
+            HistGradientBoostingClassifier(max_iter=3, categorical_features=[0, 1]),
         ).fit(WHOLE, LABELS),
         WHOLE,
     ),

@@ -53,7 +53,9 @@ def test_an_engine_answers_tables_as_its_model(kind: str) -> None:
         assert_alike(model, engine, as_batch(some[some.columns[::-1]]))
 
 
-@pytest.mark.parametrize("kind", ["gaps filled, one-hot", "gaps as a category"])
+@pytest.mark.parametrize(
+    "kind", ["gaps filled, one-hot", "gaps as a category", "categories with gaps, histograms"]
+)
 def test_a_text_may_be_missing_alone_or_among_others(kind: str) -> None:
     """The answer to a row does not depend on which others come with it."""
     model, engine = made(kind)
