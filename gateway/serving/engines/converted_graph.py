@@ -68,8 +68,9 @@ class ConvertedGraphEngine:
         is_fit = rows.ndim == _MATRIX and rows.shape[1] == self.description.width and len(rows) > 0
         if not is_fit or rows.dtype not in self._dtypes:
             return None
-        # NaN is not less than anything, either.
-        return rows if bool((np.abs(rows) < _TOO_LARGE).all()) else None
+        # NaN is in between of nothing; the lowest integer has no absolute value.
+        is_proved = bool(((rows < _TOO_LARGE) & (rows > -_TOO_LARGE)).all())
+        return rows if is_proved else None
 
     def answer(self, rows: NDArray[Any], method: str) -> NDArray[Any]:
         """Return what a method of the model gives for rows, as arranged, numbers as float64."""

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.decomposition import PCA
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -76,6 +77,10 @@ def regressor() -> Any:
     )
 
 
+def bayes(labels: Any) -> Any:
+    return GaussianNB().fit(fitted.THREE, labels)
+
+
 def neighbours() -> Any:
     return KNeighborsClassifier().fit(fitted.THREE, fitted.THREE_LABELS)
 
@@ -94,9 +99,12 @@ def opened(folder: Path, model: Any) -> ConvertedGraphEngine:
     return engine
 
 
+@pytest.mark.parametrize("kind", [classifier, bayes])
 @pytest.mark.parametrize("labels", [fitted.THREE_LABELS, fitted.NAMES[fitted.THREE_LABELS]])
-def test_a_graph_answers_each_method_within_its_tolerance(tmp_path: Path, labels: Any) -> None:
-    model = classifier(labels)
+def test_a_graph_answers_each_method_within_its_tolerance(
+    tmp_path: Path, kind: Any, labels: Any
+) -> None:
+    model = kind(labels)
     batch = Batch((), (fitted.THREE,), is_matrix=True)
 
     engine = opened(tmp_path, model)
@@ -137,7 +145,7 @@ def test_steps_that_exist_in_float32_alone_do_where_the_tolerance_allows_it(tmp_
     assert not same(Signed(model).predict_batch(batch, {}), answer)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e15])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e15, -(2**63)])
 def test_what_nothing_was_proved_of_is_left_to_the_model(tmp_path: Path, value: float) -> None:
     engine = opened(tmp_path, regressor())
 
