@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from registry import changes, fleet, routes, switches
+from registry import changes, fleet, routes, sweeping, switches
+from registry.attempts import Failures
 from registry.changes import Changed
 from registry.fleet import IsLive, WorkerRow
 from registry.route import ModelState
@@ -54,25 +55,31 @@ class RouteLedger:
         with self._database.read() as connection:
             return routes.read_states(connection, models)
 
-    def join(self, worker: WorkerRow, is_live: IsLive) -> None:
-        """Add a worker; the first of a fleet gives open switches their time anew."""
+    def join(self, worker: WorkerRow, is_live: IsLive) -> Failures:
+        """Add a worker; the first of a fleet gives open switches their time anew.
 
-        def work(connection: Connection) -> None:
+        Returns:
+            Why which routes could not be brought after the registry.
+        """
+
+        def work(connection: Connection) -> Failures:
             alone = not fleet.serving_workers(connection, is_live)
             fleet.join(connection, worker)
-            if alone:
-                self._refresh(connection)
+            return self._refresh(connection) if alone else {}
 
-        self._database.write(work)
+        return self._database.write(work)
 
     def start_serving(self, worker_id: str, epochs: Mapping[str, int], is_live: IsLive) -> bool:
-        """Count a worker in, if it has loaded what is committed; say whether it is."""
+        """Count a worker in, if it has loaded what is committed; say whether it is.
+
+        Which switches cannot be closed is told by ``tend``, a second later at the most.
+        """
 
         def work(connection: Connection) -> bool:
             serves = fleet.start_serving(connection, worker_id, epochs)
             if serves and epochs:
                 fleet.report_active(connection, worker_id, epochs)
-            switches.sweep(connection, is_live, now_ms=now_ms(), timeout_ms=self._timeout_ms)
+            self._sweep(connection, is_live)
             return serves
 
         return self._database.write(work)
@@ -86,9 +93,13 @@ class RouteLedger:
         """Remove a worker that stops."""
         self._database.write(lambda connection: fleet.leave(connection, worker_id))
 
-    def report(self, said: Report, is_live: IsLive) -> None:
-        """Record what a worker says of a switch; the last one needed commits it."""
-        self._database.write(
+    def report(self, said: Report, is_live: IsLive) -> Failures:
+        """Record what a worker says of a switch; the last one needed commits it.
+
+        Returns:
+            Why it could not be closed, if so; ``tend`` tries again.
+        """
+        return self._database.write(
             lambda connection: switches.report(
                 connection, said, is_live, now_ms=now_ms(), timeout_ms=self._timeout_ms
             )
@@ -98,14 +109,17 @@ class RouteLedger:
         """Record which epochs a worker has published."""
         self._database.write(lambda connection: fleet.report_active(connection, worker_id, epochs))
 
-    def tend(self, worker: WorkerRow, is_live: IsLive) -> bool:
-        """Beat, forget the dead, and close what they left open; say whether the worker is known."""
+    def tend(self, worker: WorkerRow, is_live: IsLive) -> tuple[bool, Failures]:
+        """Beat, forget the dead, and close what they left open.
 
-        def work(connection: Connection) -> bool:
+        Returns:
+            Whether the worker is known, and why which switches could not be closed.
+        """
+
+        def work(connection: Connection) -> tuple[bool, Failures]:
             is_known = fleet.beat(connection, worker.id, now_ms=now_ms())
             fleet.forget_dead(connection, is_live, host=worker.host, now_ms=now_ms())
-            switches.sweep(connection, is_live, now_ms=now_ms(), timeout_ms=self._timeout_ms)
-            return is_known
+            return is_known, self._sweep(connection, is_live)
 
         return self._database.write(work)
 
@@ -136,8 +150,11 @@ class RouteLedger:
         with self._database.read() as connection:
             return switches.read_switch(connection, seq)
 
-    def _refresh(self, connection: Connection) -> None:
+    def _sweep(self, connection: Connection, is_live: IsLive) -> Failures:
+        return sweeping.sweep(connection, is_live, now_ms=now_ms(), timeout_ms=self._timeout_ms)
+
+    def _refresh(self, connection: Connection) -> Failures:
         at = now_ms()
         switches.extend_deadlines(connection, deadline_at=at + self._timeout_ms)
         cause = Cause("stagedoor", "start", at)
-        switches.follow_all(connection, cause, timeout_ms=self._timeout_ms)
+        return switches.follow_all(connection, cause, timeout_ms=self._timeout_ms)

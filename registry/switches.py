@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, Row, insert, select, update
 
 from registry import webhook_events
+from registry.attempts import Failures, attempt
 from registry.changes import ChangeKind, record_change
 from registry.fleet import IsLive, serving_workers
 from registry.outbox import announce
@@ -165,8 +166,13 @@ def follow(connection: Connection, model: str, cause: Cause, *, timeout_ms: int)
     return open_switch(connection, order, cause, timeout_ms=timeout_ms)
 
 
-def follow_all(connection: Connection, cause: Cause, *, timeout_ms: int) -> None:
-    """Bring every route after what the registry says now, one by one where that changes it."""
+def follow_all(connection: Connection, cause: Cause, *, timeout_ms: int) -> Failures:
+    """Bring every route after what the registry says now, one by one where that changes it.
+
+    Returns:
+        Why which ones could not follow; the others have.
+    """
+    failures: Failures = {}
     opened = set(
         connection.execute(
             select(switch.c.model).where(switch.c.state == SwitchState.PREPARING)
@@ -174,18 +180,25 @@ def follow_all(connection: Connection, cause: Cause, *, timeout_ms: int) -> None
     )
     behind = [row.model for row, facts in read_all(connection) if _is_behind(row, facts)]
     for model in sorted(opened.union(behind)):
-        follow(connection, model, cause, timeout_ms=timeout_ms)
+        with attempt(connection, model, failures):
+            follow(connection, model, cause, timeout_ms=timeout_ms)
+    return failures
 
 
 def report(
     connection: Connection, said: Report, is_live: IsLive, *, now_ms: int, timeout_ms: int
-) -> None:
-    """Record what a worker says of a switch, and close the switch if that decides it."""
+) -> Failures:
+    """Record what a worker says of a switch, and close the switch if that decides it.
+
+    Returns:
+        Why it could not be closed, if so; what the worker said stands, and a sweep tries again.
+    """
+    failures: Failures = {}
     opened = read_switch(connection, said.switch)
     lock_route(connection, opened.model)
     opened = read_switch(connection, said.switch)
     if opened.state is not SwitchState.PREPARING:
-        return
+        return failures
     connection.execute(
         prepared.delete().where(prepared.c.switch == said.switch, prepared.c.worker == said.worker)
     )
@@ -195,35 +208,20 @@ def report(
             switch=said.switch, worker=said.worker, ok=not said.failures, why=why, at=now_ms
         )
     )
-    if said.failures:
-        refuse(connection, opened.model, said.failures)
-        abort(connection, opened, str(why), now_ms=now_ms, timeout_ms=timeout_ms)
-    else:
-        commit_if_prepared(connection, opened, is_live, now_ms=now_ms, timeout_ms=timeout_ms)
-
-
-def sweep(connection: Connection, is_live: IsLive, *, now_ms: int, timeout_ms: int) -> None:
-    """Close every switch that is decided, or whose time is up, whoever failed to do it."""
-    waiting = select(switch.c.seq, switch.c.model).where(switch.c.state == SwitchState.PREPARING)
-    for seq, model in connection.execute(waiting).all():
-        lock_route(connection, model)
-        opened = read_switch(connection, seq)
-        if opened.state is not SwitchState.PREPARING:
-            continue
-        if commit_if_prepared(connection, opened, is_live, now_ms=now_ms, timeout_ms=timeout_ms):
-            continue
-        missing = _missing(connection, opened, is_live)
-        if missing and now_ms > opened.deadline_at:
-            why = f"not every worker was prepared in time: {', '.join(sorted(missing))}"
-            refuse(connection, model, dict.fromkeys(_new_versions(connection, opened), why))
-            abort(connection, opened, why, now_ms=now_ms, timeout_ms=timeout_ms)
+    with attempt(connection, opened.model, failures):
+        if said.failures:
+            refuse(connection, opened.model, said.failures)
+            abort(connection, opened, str(why), now_ms=now_ms, timeout_ms=timeout_ms)
+        else:
+            commit_if_prepared(connection, opened, is_live, now_ms=now_ms, timeout_ms=timeout_ms)
+    return failures
 
 
 def commit_if_prepared(
     connection: Connection, opened: Switch, is_live: IsLive, *, now_ms: int, timeout_ms: int
 ) -> bool:
     """Commit a switch if there are live workers and all of them are prepared."""
-    if not serving_workers(connection, is_live) or _missing(connection, opened, is_live):
+    if not serving_workers(connection, is_live) or missing_workers(connection, opened, is_live):
         return False
     commit(connection, opened, now_ms=now_ms, timeout_ms=timeout_ms)
     return True
@@ -292,6 +290,19 @@ def refuse(connection: Connection, model: str, whys: Mapping[int, str | None]) -
         )
 
 
+def missing_workers(connection: Connection, opened: Switch, is_live: IsLive) -> frozenset[str]:
+    """Return the live workers that have not said yet that they are prepared."""
+    done = connection.execute(
+        select(prepared.c.worker).where(prepared.c.switch == opened.seq, prepared.c.ok == 1)
+    ).scalars()
+    return serving_workers(connection, is_live) - frozenset(done)
+
+
+def new_versions(connection: Connection, opened: Switch) -> frozenset[int]:
+    """Return the versions that a switch brings into the route."""
+    return must_prove(lock_route(connection, opened.model).committed, opened.route)
+
+
 def find_open(connection: Connection, model: str) -> Switch | None:
     """Return the open switch of a model, or ``None``."""
     row = connection.execute(
@@ -318,17 +329,6 @@ def _is_behind(row: RouteRow, facts: Facts) -> bool:
         row.committed, desired, refused=facts.refused.keys(), existing=facts.stages.keys()
     )
     return desired != row.desired or following != row.committed
-
-
-def _missing(connection: Connection, opened: Switch, is_live: IsLive) -> frozenset[str]:
-    done = connection.execute(
-        select(prepared.c.worker).where(prepared.c.switch == opened.seq, prepared.c.ok == 1)
-    ).scalars()
-    return serving_workers(connection, is_live) - frozenset(done)
-
-
-def _new_versions(connection: Connection, opened: Switch) -> frozenset[int]:
-    return must_prove(lock_route(connection, opened.model).committed, opened.route)
 
 
 def _close(

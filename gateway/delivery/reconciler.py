@@ -18,6 +18,7 @@ from gateway.delivery.preload import Preload
 from gateway.delivery.presence import read_liveness, row_of
 from gateway.delivery.progress import newer_epochs, renamed, to_prove, weights
 from gateway.delivery.standing import Standing
+from gateway.delivery.troubles import Troubles
 from gateway.metrics import observe_route
 from gateway.routing.table import RouteTable
 from gateway.serving.failure import name_version
@@ -100,6 +101,7 @@ class Reconciler:
         self._cursor: int | None = None
         self._tended_at_s = 0.0
         self._standing = Standing()
+        self._troubles = Troubles()
         self._rests = False
         self._has_joined = False
         self._serves = threading.Event()
@@ -196,7 +198,7 @@ class Reconciler:
                 self._woken.clear()
 
     def _join(self) -> None:
-        self._ledger.join(self._row, self._liveness())
+        self._troubles.tell(self._ledger.join(self._row, self._liveness()))
         self._has_joined = True
         self._cursor = None
 
@@ -257,7 +259,7 @@ class Reconciler:
         if not failures and not all(map(self._manager.is_ready, keys.values())):
             return
         said = Report(switch=switch.seq, worker=self._row.id, failures=failures)
-        self._ledger.report(said, self._liveness())
+        self._troubles.tell(self._ledger.report(said, self._liveness()))
         self._reported.add(switch.seq)
         self._woken.set()
 
@@ -304,7 +306,9 @@ class Reconciler:
         self._tended_at_s = time.monotonic()
         behind = self._ledger.behind(self._liveness())
         self._standing.tell(self._known.states, behind, self._tended_at_s)
-        if not self._ledger.tend(self._row, self._liveness()):
+        is_known, failures = self._ledger.tend(self._row, self._liveness())
+        self._troubles.replace(failures)
+        if not is_known:
             self._has_joined = False
             self._serves.clear()
 
