@@ -43,7 +43,10 @@ class DoorConfig(LimitedConfig):
 
 
 class DoorServer(Server):
-    """One worker's server: drains at the first signal, leaves at once at the second.
+    """One worker's server: drains once it is told to end.
+
+    Being told again changes nothing: a service manager tells every process, and the supervisor
+    tells its workers besides. Whoever tells the *supervisor* twice has the workers killed.
 
     Args:
         config: Ours.
@@ -59,11 +62,10 @@ class DoorServer(Server):
         self._exit_at: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
-        """Start to drain; on a second signal, leave."""
-        self._captured_signals.append(sig)
+        """Start to drain."""
         if self._exit_at is not None:
-            self.force_exit = self.should_exit = True
             return
+        self._captured_signals.append(sig)
         self._exit_at = time.monotonic() + self.config.pre_stop_s
         self.should_exit = self.config.pre_stop_s == 0
         self.server_state.is_draining = True  # type: ignore[attr-defined] # a DoorState

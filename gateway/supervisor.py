@@ -149,8 +149,12 @@ class Supervisor:
                 self._kill_at = time.monotonic() + grace_s + _KILL_MARGIN_S
                 self._listening.close()  # whoever connects once the workers stopped is refused
                 self._send(signal.SIGTERM)
-            elif number in _STOPPING:
-                self._kill_at = 0.0
+            elif number in _STOPPING and self._running():
+                _LOG.warning(
+                    "told to end again; killing %d workers with the requests they have",
+                    self._running(),
+                )
+                self._kill_all()
 
     def _running(self) -> int:
         return sum(1 for slot in self._slots if slot.pid)
@@ -159,6 +163,11 @@ class Supervisor:
         for slot in self._slots:
             if slot.pid:
                 os.kill(slot.pid, number)
+
+    def _kill_all(self) -> None:
+        for slot in self._slots:
+            if slot.pid:
+                _kill_group(slot.pid)
 
     def _reap(self) -> None:
         if time.monotonic() < self._sweep_until:

@@ -171,12 +171,14 @@ def test_workers_do_not_outlive_the_supervisor(start: Callable[..., Server]) -> 
 
 
 def test_a_running_request_is_finished_before_the_end(start: Callable[..., Server]) -> None:
+    """Also where a worker is told by a service manager, and by the supervisor once more."""
     server = start(server__workers=1)
-    server.wait_for(server.ask)
+    worker = server.wait_for(server.ask)["pid"]
     answers: list[Any] = []
     asking = threading.Thread(target=lambda: answers.append(server.ask("/slow")["index"]))
     asking.start()
     server.wait_for(lambda: "slow began" in server.logged())
+    os.kill(worker, signal.SIGTERM)
     code = server.end()
     asking.join()
 
@@ -194,6 +196,8 @@ def test_a_second_signal_ends_everything_at_once(start: Callable[..., Server]) -
 
     assert code == 1
     assert not is_alive(pid)
+    assert "told to end again; killing 1 workers with the requests they have" in server.logged()
+    assert "does not end" not in server.logged()
 
 
 def test_counts_do_not_fall_when_a_worker_dies(start: Callable[..., Server]) -> None:
