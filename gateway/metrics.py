@@ -11,7 +11,7 @@ import logging
 import os
 import struct
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,9 @@ from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from gateway import exemplars
 from gateway.memory_metrics import MEMORY_METRICS
+from gateway.probe import PROBE
 from gateway.queue_metrics import QUEUE_METRICS
 from gateway.series import LATENCY_BUCKETS, NAMES, OTHER, REGISTRY, Bound
 from gateway.settings import metrics_folder
@@ -198,14 +200,12 @@ def observe_request(labels: RequestLabels, code: str, seconds: float) -> None:
         code: The HTTP status as text.
         seconds: How long it took.
     """
-    model, version, variant, protocol = (
-        labels.model,
-        labels.version,
-        labels.variant,
-        labels.protocol,
-    )
-    request_count(model, version, variant, protocol, code).inc()
-    request_duration(model, version, variant, protocol).observe(seconds)
+    series = (labels.model, labels.version, labels.variant, labels.protocol)
+    request_count(*series, code).inc()
+    duration = request_duration(*series)
+    duration.observe(seconds)
+    if (probe := PROBE.get()) is not None:
+        probe.timed = (duration._labelvalues, seconds)  # noqa: SLF001 - told nowhere else
 
 
 def observe_assignment(model: str, variant: str, reason: str, experiment: str = "") -> None:
@@ -305,15 +305,15 @@ def observe_route(model: str, epoch: int, weights: Mapping[str, tuple[float, flo
         VARIANT_WEIGHT.labels(model, variant, "effective").set(effective)
 
 
-def scrape() -> bytes:
+def scrape(render: Callable[[CollectorRegistry], bytes] = generate_latest) -> bytes:
     """Return the page for Prometheus: of all workers, or of this process if it is on its own."""
     folder = metrics_folder()
     if folder is None:
-        return generate_latest(REGISTRY)
+        return render(REGISTRY)
     merged = CollectorRegistry()
     merged.register(_Workers(folder))
     with _locked(folder, fcntl.LOCK_SH):
-        return generate_latest(merged)
+        return render(merged)
 
 
 class _Workers(Collector):
@@ -339,6 +339,7 @@ def fold(folder: Path, pid: int) -> None:
         for kind in _SUMMED_TYPES:
             _fold_file(folder / f"{kind}_{pid}.db", folder / f"{kind}_{_FOLDED}.db")
         mark_process_dead(pid, path=str(folder))  # type: ignore[no-untyped-call]
+        exemplars.forget(folder, pid)
 
 
 def metrics_page() -> str:
@@ -348,6 +349,8 @@ def metrics_page() -> str:
         "",
         "`/metrics` adds up all workers of a server; with auth on it takes a token.",
         "Counters never fall when a worker dies; gauges count living workers only.",
+        "A scraper that prefers `application/openmetrics-text` gets that.",
+        "Traced requests are exemplars there, in `stagedoor_request_duration_seconds`.",
         "This page is printed by `python -m gateway.metrics`; a test compares the two.",
         "",
         "| name | type | labels | meaning |",

@@ -65,13 +65,15 @@ class Probe:
         trace: What ``tracing`` knows of it, if it is traced.
     """
 
-    __slots__ = ("ending", "phases", "started_s", "trace")
+    __slots__ = ("ending", "phases", "started_s", "timed", "trace")
 
     def __init__(self, started_s: float, trace: Any = None) -> None:
         self.started_s = started_s
         self.trace = trace
         self.phases: list[Phase] = []
         self.ending: Ending | None = None
+        self.timed: tuple[tuple[str, ...], float] | None = None
+        """The series it was counted in, and the seconds it took."""
 
     def note(self, name: str, started_s: float, ended_s: float) -> None:
         """Take in a phase."""

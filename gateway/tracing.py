@@ -18,6 +18,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
+from gateway.exemplars import EXEMPLARS
 from gateway.probe import Ending, Probe
 from gateway.trace_context import Parent
 from gateway.tracing_settings import TracingSettings, parse_headers
@@ -46,10 +47,14 @@ class SpanSender:
     Args:
         exporter: Sends a batch; may take its time, and may fail.
         max_waiting: Spans that wait; further ones are dropped.
+        beside: What else the thread does now and then; never raises.
     """
 
-    def __init__(self, exporter: Any, max_waiting: int) -> None:
+    def __init__(
+        self, exporter: Any, max_waiting: int, beside: Callable[[], None] = lambda: None
+    ) -> None:
         self._exporter = exporter
+        self._beside = beside
         self._waiting: queue.Queue[Any] = queue.Queue(max_waiting)
         self._is_stopping = threading.Event()
         self._is_failing = False
@@ -77,6 +82,7 @@ class SpanSender:
 
     def _run(self) -> None:
         while not self._is_stopping.wait(_SEND_EVERY_S):
+            self._beside()
             self._send_all()
         self._send_all()
 
@@ -139,7 +145,7 @@ class OtelTracer:
             "service.version": version("stagedoor"),
             "service.instance.id": worker,
         }
-        sender = SpanSender(exporter, settings.max_waiting_spans)
+        sender = SpanSender(exporter, settings.max_waiting_spans, EXEMPLARS.write)
         provider = sdk.TracerProvider(
             # Who is traced was decided before: by the caller, or by the ratio.
             sampler=sampling.ALWAYS_ON,
@@ -158,11 +164,11 @@ class OtelTracer:
         """Decide whether a request that belongs to no trace yet begins one."""
         return self._chance.random() < self._ratio
 
-    def record(self, asking: Asking, probe: Probe) -> None:
-        """Make the spans of a request that is over."""
+    def record(self, asking: Asking, probe: Probe) -> int:
+        """Make the spans of a request that is over; return the id of its trace."""
         ending = probe.ending
         if ending is None:
-            return
+            return 0
         # Phases are told by a clock without a date.
         offset_ns = time.time_ns() - round(time.perf_counter() * 1e9)
         at = _Dated(offset_ns)
@@ -184,6 +190,7 @@ class OtelTracer:
         if ending.status >= _SERVER_ERROR:
             span.set_status(self._api.StatusCode.ERROR)
         span.end()
+        return int(span.get_span_context().trace_id)
 
     def close(self) -> None:
         """Send what waits, for a moment. Blocking."""

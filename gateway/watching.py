@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.asgi import Scope
+from gateway.exemplars import EXEMPLARS
 from gateway.probe import PROBE, Ending, Probe
 from gateway.protocols.call import pattern_of
 from gateway.routing.table import Assignment, RouteTable
@@ -45,8 +46,8 @@ class Tracer(Protocol):
     def chooses(self) -> bool:
         """Whether a request that belongs to no trace yet begins one."""
 
-    def record(self, asking: Asking, probe: Probe) -> None:
-        """Take in a request that is over."""
+    def record(self, asking: Asking, probe: Probe) -> int:
+        """Take in a request that is over; return the id of its trace."""
 
 
 class Watcher:
@@ -104,7 +105,9 @@ class Watcher:
             for phase in probe.phases:
                 observe_phase(ending.model, phase.name, phase.ended_s - phase.started_s)
         if self.tracer is not None and probe.trace is not None:
-            self.tracer.record(probe.trace, probe)
+            trace_id = self.tracer.record(probe.trace, probe)
+            if probe.timed is not None:
+                EXEMPLARS.note(*probe.timed, trace_id)
 
     @contextmanager
     def watching(self, probe: Probe) -> Iterator[None]:

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,48 +13,9 @@ from gateway.metrics import (
     scrape,
 )
 from gateway.series import MAX_VERSIONS, OTHER, Bound, Names
+from tests.gateway.forked import ROOT, run
 
-ROOT = Path(__file__).parents[2]
 LABELS = RequestLabels(model="iris", version="2", variant="stable", protocol="mlflow")
-
-PREPARE = """
-import os, sys
-from pathlib import Path
-from gateway.settings import prepare_metrics_folder
-folder = Path(sys.argv[1])
-prepare_metrics_folder(folder)
-from gateway import metrics
-
-def in_child(work):
-    pid = os.fork()
-    if not pid:
-        work()
-        os._exit(0)
-    os.waitpid(pid, 0)
-    return pid
-
-def value(name):
-    lines = metrics.scrape().decode().splitlines()
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
-
-def count(times):
-    labels = metrics.RequestLabels(model="m", version="1", variant="", protocol="mlflow")
-    for _ in range(times):
-        metrics.observe_request(labels, "200", 0.01)
-    metrics.ROUTE_EPOCH.labels("m").set(times)
-    metrics.inflight("m").inc()
-"""
-
-
-def run(script: str, folder: Path) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", PREPARE + script, str(folder)],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-    )
-    return done.stdout.strip()
 
 
 def test_every_metric_is_on_the_page_before_anything_was_counted(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from gateway.metrics import scrape
+import pytest
+
+from gateway.exemplars import newest
+from gateway.metrics import RequestLabels, observe_request, scrape
 from gateway.probe import PROBE, During, Ending, Probe
 from gateway.routing.table import Assignment, ModelRoute, Reason, RouteTable
 from gateway.tallies import Level
@@ -23,8 +26,9 @@ class Notes:
     def chooses(self) -> bool:
         return self.is_chosen
 
-    def record(self, asking: Asking, probe: Probe) -> None:
+    def record(self, asking: Asking, probe: Probe) -> int:
         self.told.append((asking, probe))
+        return 0xFEED
 
 
 def scope(*headers: tuple[bytes, bytes]) -> Any:
@@ -117,6 +121,22 @@ def test_phases_are_noted_where_a_request_is_watched_and_shown_by_model() -> Non
         assert f"stagedoor_stage_duration_seconds_sum{labels} {seconds}" in page
     assert 'model="yew",phase="encode"' not in page
     assert PROBE.get() is None
+
+
+@pytest.mark.parametrize("is_traced", [True, False])
+def test_a_traced_request_stands_beside_the_bucket_it_was_counted_in(*, is_traced: bool) -> None:
+    watcher = Watcher(Notes(is_chosen=is_traced))
+    model = f"traced {is_traced}"
+    probe = watcher.probe(Level(model), scope(), 1.0)
+    assert probe is not None
+
+    with watcher.watching(probe):
+        observe_request(RequestLabels(model, "7", "stable", "mlflow"), "200", 0.03)
+        probe.ending = Ending("r1", 200, model=model)
+
+    found = [one for one in newest().values() if one.series[0] == model]
+    told = [(one.series, one.bucket, one.trace_id, one.seconds) for one in found]
+    assert told == [((model, "7", "stable", "mlflow"), 5, f"{0xFEED:032x}", 0.03)] * is_traced
 
 
 def test_a_request_that_nobody_waited_for_is_told_to_nobody() -> None:

@@ -12,6 +12,7 @@ import grpc
 import pandas as pd
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from sklearn.linear_model import LinearRegression
 
 from gateway.protocols.v2_messages import message
@@ -141,6 +142,29 @@ def test_a_traced_request_goes_on_in_the_callers_trace(
     assert root.name == "POST /models/{model}/invocations"
     assert (attributes["url.path"], attributes["http.response.status_code"]) == (PATH, 200)
     assert (attributes["stagedoor.model"], attributes["stagedoor.version"]) == ("Boxes", "1")
+
+
+def test_a_trace_stands_beside_the_time_of_its_request(served: Observed) -> None:
+    trace_id = "5af7651916cd43dd8448eb211c80319c"
+    headers = {"accept": "application/openmetrics-text"}
+    parent = f"00-{trace_id}-b7ad6b7169203331-01"
+
+    assert served.post(PATH, ROWS, traceparent=parent).status == 200
+
+    def is_shown() -> bool:
+        return trace_id in served.get("/metrics", **headers).body.decode()
+
+    served.wait_until(is_shown, "shown")
+    page = served.get("/metrics", **headers).body.decode()
+    parsed = text_string_to_metric_families(page)  # type: ignore[no-untyped-call]
+    families = {family.name: family for family in parsed}
+    (shown,) = [
+        sample
+        for sample in families["stagedoor_request_duration_seconds"].samples
+        if sample.exemplar and sample.exemplar.labels == {"trace_id": trace_id}
+    ]
+    assert shown.labels["model"] == "Boxes"
+    assert shown.exemplar.value <= float(shown.labels["le"])
 
 
 def test_a_refusal_is_traced_with_its_code(served: Observed, collector: Collector) -> None:
