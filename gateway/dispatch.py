@@ -6,10 +6,22 @@ else to Litestar. Both find ``request_id`` and ``principal`` in ``scope["state"]
 
 import logging
 import time
+from collections.abc import Callable
+from functools import partial
 
 from gateway import logs
-from gateway.asgi import App, FindTicket, Message, Receive, Scope, Send, Ticket, send_at_once
-from gateway.auth.door import Door, Head, PermissionOf, check_body_size, read_head
+from gateway.asgi import (
+    App,
+    FindTicket,
+    Flight,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    Ticket,
+    send_at_once,
+)
+from gateway.auth.door import Door, Head, Pass, PermissionOf, check_body_size, read_head
 from gateway.auth.policy import Permission
 from gateway.errors import Refusal, render
 from gateway.protocols import v2_rest
@@ -82,16 +94,33 @@ class Dispatch:
 
         Whoever is not let in, and whatever fails, goes the usual way and is refused there.
         """
-        if self._find_ticket is None or not self._door.is_local:
+        if self._find_ticket is None or not scope["raw_path"].startswith(_PREDICT_PREFIXES):
             return None
-        if not scope["raw_path"].startswith(_PREDICT_PREFIXES):
-            return None
+        if not self._door.is_local:
+            renew = partial(self._open, scope, self._find_ticket)
+            opened = renew()
+            return None if opened is None else _Checked(opened, renew)
         try:
-            self._door.admit_local(scope, read_head(scope["headers"]), Permission.PREDICT)
+            local = self._door.admit_local(scope, read_head(scope["headers"]), Permission.PREDICT)
         except StagedoorError:
             return None
+        scope["state"] = {"principal": local}
         scope["max_body_bytes"] = self._door.body_limit(scope)
         return self._find_ticket(scope)
+
+    def _open(self, scope: Scope, find_ticket: FindTicket) -> tuple[Ticket, Pass] | None:
+        """Read a head of somebody who has to be known, and is."""
+        head = read_head(scope["headers"])
+        try:
+            admitted = self._door.find_pass(scope, head, Permission.PREDICT)
+        except StagedoorError:
+            return None
+        if admitted is None:
+            return None
+        scope["state"] = {"principal": admitted.principal}
+        scope["max_body_bytes"] = self._door.body_limit(scope)
+        ticket = find_ticket(scope)
+        return None if ticket is None else (ticket, admitted)
 
     async def _serve_predict(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_open = scope["raw_path"] in _OPEN_PREDICT_PATHS
@@ -131,6 +160,34 @@ class Dispatch:
         head = read_head(scope["headers"])
         scope["state"]["principal"] = await self._door.admit(scope, head, permission)
         return _capped(receive, head, self._door.body_limit(scope))
+
+
+class _Checked:
+    """A ticket of somebody who has to be known, checked at the door for each request.
+
+    Args:
+        opened: What the head says, and who sent it.
+        renew: Reads the head again, should that be another one by now.
+    """
+
+    __slots__ = ("_opened", "_renew")
+
+    def __init__(
+        self, opened: tuple[Ticket, Pass], renew: Callable[[], tuple[Ticket, Pass] | None]
+    ) -> None:
+        self._opened = opened
+        self._renew = renew
+
+    def board(self, body: bytes, flight: Flight) -> bool:
+        """Let a request board, if it would come in at the door."""
+        ticket, admitted = self._opened
+        if admitted.holds():
+            return ticket.board(body, flight)
+        opened = self._renew()
+        if opened is None:
+            return False
+        self._opened = opened
+        return opened[0].board(body, flight)
 
 
 class _Answer:

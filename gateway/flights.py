@@ -14,6 +14,7 @@ from gateway.decoding import least_large
 from gateway.lines import Asked, Line, Lines, Way, read_asked
 from gateway.protocols.wires import is_plain
 from gateway.quotas import Quotas
+from gateway.replies import check_permission
 from gateway.request_ids import RequestIds
 from gateway.routing.bucketing import check_key
 from gateway.routing.table import RouteTable
@@ -53,12 +54,18 @@ class Desk:
         self.ids = RequestIds()
 
     def ticket(self, scope: Scope) -> "Ticket | None":
-        """Read a head; ``None`` where each of its requests has to be looked at by itself."""
+        """Read a head; ``None`` where each of its requests has to be looked at by itself.
+
+        Args:
+            scope: It names the principal, who may predict; whether that still holds is looked at
+                for each request, by whoever asks.
+        """
         line = self.lines.find(scope["raw_path"], self.table())
         if line is None or (self.watcher is not None and self.watcher.tracer is not None):
             return None
         asked = read_asked(line.call, scope, "")
         try:
+            check_permission(line.call, scope)
             check_key(asked.key)
             caller = asked.caller
         except StagedoorError:

@@ -6,7 +6,6 @@ A token is ``sdt_<id>_<secret>``: the id finds its row, the secret is proved aga
 import base64
 import binascii
 import hashlib
-import hmac
 
 from msgspec import Struct
 
@@ -17,6 +16,7 @@ _PARTS = 3
 # scrypt at 16 MiB and some tens of milliseconds: paid once per token and worker.
 _COST = 2**14
 _BLOCK_SIZE = 8
+_DIGEST_BYTES = 32
 
 
 class Token(Struct, frozen=True):
@@ -70,8 +70,17 @@ def slow_hash(secret: str, salt: bytes) -> bytes:
 
 
 def keyed_digest(credential: str, key: bytes) -> bytes:
-    """Digest a credential that was proved once, to know it again quickly."""
-    return hmac.digest(key, credential.encode("utf-8", "surrogateescape"), "sha256")
+    """Digest a credential that was proved once, to know it again quickly.
+
+    Every request with a token pays for it: BLAKE2b, keyed as it is meant to be, takes a quarter of
+    the time of an HMAC by OpenSSL.
+
+    Args:
+        credential: What was sent.
+        key: A secret of at most 64 bytes.
+    """
+    told = credential.encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(told, key=key, digest_size=_DIGEST_BYTES).digest()
 
 
 def _password(encoded: bytes) -> str | None:

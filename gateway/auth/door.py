@@ -58,6 +58,30 @@ class Head(Struct):
     is_ambiguous: bool = False
 
 
+class Pass:
+    """Lets in requests that repeat a head which was admitted. Immutable; event loop only.
+
+    The credential is looked up for each of them, as it is without a pass: whatever changes what it
+    is worth takes effect as soon as at the door.
+
+    Args:
+        principal: Who held the credential.
+        callers: Who has which.
+        credential: What was sent.
+    """
+
+    __slots__ = ("_callers", "_credential", "principal")
+
+    def __init__(self, principal: Principal, callers: Callers, credential: str) -> None:
+        self.principal = principal
+        self._callers = callers
+        self._credential = credential
+
+    def holds(self) -> bool:
+        """Whether the next request would be admitted as well, as the same principal's."""
+        return self._callers.find_known(self._credential) == self.principal
+
+
 class Door:
     """Decides who may come in. One per worker, event loop only.
 
@@ -134,6 +158,26 @@ class Door:
         if head.encoding and head.encoding != b"identity":
             message = "Compressed request bodies are not taken; send the body as it is."
             raise UnsupportedMedia(message)
+
+    def find_pass(
+        self, scope: Mapping[str, Any], head: Head, permission: Permission
+    ) -> Pass | None:
+        """Return what lets in all requests with this head, where auth is on.
+
+        None where a caller has to prove who they are first: that takes waiting.
+
+        Raises:
+            StagedoorError: As ``admit`` does, but for nobody.
+        """
+        self._check_host(scope, head)
+        credential = find_credential(head.authorization) if head.authorization else None
+        if credential is None or self._callers is None:
+            return None
+        principal = self._callers.find_known(credential)
+        if principal is None:
+            return None
+        self._check(scope, head, principal, permission)
+        return Pass(principal, self._callers, credential)
 
     def body_limit(self, scope: Mapping[str, Any]) -> int:
         """Return how many bytes a request's body may have."""

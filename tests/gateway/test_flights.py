@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gateway.asgi import Receive, Scope, Send
-from gateway.auth.door import Door
+from gateway.auth.door import Callers, Door
 from gateway.auth.hosts import host_policy
 from gateway.dispatch import Dispatch
 from gateway.http_server import DoorConfig, DoorServer
@@ -92,7 +92,7 @@ class Counting(Dispatch):
 class Worker:
     """A real server on a port, with one model."""
 
-    def __init__(self, *, is_limited: bool = False) -> None:
+    def __init__(self, *, is_limited: bool = False, callers: Callers | None = None) -> None:
         self.route = Route(production=1)
         self.shelf = Shelf()
         self._table = RouteTable()
@@ -100,7 +100,7 @@ class Worker:
         place = Place(worker="w", default=None, load_timeout_s=1.0, quota=quota)
         predict = Predict(self._read_table, self.shelf, self._demand, lambda: "", place)
         self.opening = Opening(predict, patience_s=1.0)
-        door = Door(host_policy("127.0.0.1", ()), None, max_body_bytes=999, max_upload_bytes=999)
+        door = Door(host_policy("127.0.0.1", ()), callers, max_body_bytes=999, max_upload_bytes=999)
         self.app = Counting(
             self.opening, self._control, door, permission_of=lambda *_: None, worker_id="w"
         )
