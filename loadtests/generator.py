@@ -19,6 +19,7 @@ _MARK = "stagedoor-bench "
 _LUA = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
+wrk.headers["Authorization"] = %s
 local bodies = %s
 local requests, at = {}, 0
 init = function(args)
@@ -45,12 +46,14 @@ class Load(Struct, frozen=True):
         bodies: The bytes of requests, in turn.
         connections: How many at the same time, each with one request under way.
         duration_s: For how many whole seconds: wrk takes no others.
+        authorization: The header of that name; empty sends none.
     """
 
     url: str
     bodies: tuple[bytes, ...]
     connections: int
     duration_s: int
+    authorization: str = ""
 
 
 class Measured(Struct, frozen=True):
@@ -83,7 +86,8 @@ def _run_wrk(wrk: str, load: Load) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "post.lua"
         bodies = ", ".join(json.dumps(body.decode()) for body in load.bodies)
-        script.write_text(_LUA % (f"{{{bodies}}}", _MARK))
+        authorization = json.dumps(load.authorization) if load.authorization else "nil"
+        script.write_text(_LUA % (authorization, f"{{{bodies}}}", _MARK))
         timing = ["-t1", f"-c{load.connections}", f"-d{load.duration_s}s"]
         told = subprocess.run(
             [wrk, *timing, "-s", str(script), load.url], capture_output=True, text=True, check=True
@@ -125,6 +129,8 @@ async def _converse(load: Load, ends_at: float, times_s: list[float]) -> int:
     reader, writer = await asyncio.open_connection(target.hostname, target.port)
     head = f"POST {target.path} HTTP/1.1\r\nHost: {target.netloc}\r\n"
     head += "Content-Type: application/json\r\n"
+    if load.authorization:
+        head += f"Authorization: {load.authorization}\r\n"
     requests = itertools.cycle(
         f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in load.bodies
     )

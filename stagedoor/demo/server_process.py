@@ -31,12 +31,14 @@ class ServerOptions(Struct, frozen=True):
         port: Where it listens; 0 takes a free one.
         workers: Worker processes.
         settings: Further settings by section, each as lines of TOML.
+        has_auth: Whether callers need a token.
     """
 
     folder: Path
     port: int = 0
     workers: int = 2
     settings: Mapping[str, str] = {}
+    has_auth: bool = False
 
 
 class ServerProcess(Struct, frozen=True):
@@ -110,7 +112,8 @@ def _command(options: ServerOptions, url: str) -> list[str]:
         "--config": str(config),
     }
     given = [part for flag in flags.items() for part in flag]
-    return [sys.executable, "-m", "stagedoor", "server", "--no-auth", *given]
+    auth = "--auth" if options.has_auth else "--no-auth"
+    return [sys.executable, "-m", "stagedoor", "server", auth, *given]
 
 
 def _wait_until_ready(server: ServerProcess) -> None:
