@@ -23,8 +23,12 @@ class Troubles:
                 continue
             self._told[model] = what
             is_bug = not isinstance(error, StagedoorError)
-            message = "the route of %r cannot be changed, and is tried again each second: %s"
-            _LOG.error(message, model, what, exc_info=error if is_bug else None)
+            _LOG.error(
+                "the route of %r cannot be changed now: %s",
+                model,
+                what,
+                exc_info=error if is_bug else None,
+            )
 
     def replace(self, failures: Mapping[str, Exception]) -> None:
         """Log those that are new, and forget those that are over: they are news if they return."""
