@@ -145,26 +145,30 @@ def test_a_traced_request_goes_on_in_the_callers_trace(
 
 
 def test_a_trace_stands_beside_the_time_of_its_request(served: Observed) -> None:
-    trace_id = "5af7651916cd43dd8448eb211c80319c"
+    """Over HTTP and gRPC, to a scraper that can show it."""
+    wanted = {f"{digit}af7651916cd43dd8448eb211c80319c": digit for digit in "56"}
+    first, second = (f"00-{trace_id}-b7ad6b7169203331-01" for trace_id in wanted)
     headers = {"accept": "application/openmetrics-text"}
-    parent = f"00-{trace_id}-b7ad6b7169203331-01"
 
-    assert served.post(PATH, ROWS, traceparent=parent).status == 200
+    assert served.post(PATH, ROWS, traceparent=first).status == 200
+    assert infer_over_grpc(served, [("traceparent", second)]).model_version == "1"
 
-    def is_shown() -> bool:
-        return trace_id in served.get("/metrics", **headers).body.decode()
+    def are_shown() -> bool:
+        page = served.get("/metrics", **headers).body.decode()
+        return all(trace_id in page for trace_id in wanted)
 
-    served.wait_until(is_shown, "shown")
+    served.wait_until(are_shown, "shown")
     page = served.get("/metrics", **headers).body.decode()
-    parsed = text_string_to_metric_families(page)  # type: ignore[no-untyped-call]
-    families = {family.name: family for family in parsed}
-    (shown,) = [
-        sample
-        for sample in families["stagedoor_request_duration_seconds"].samples
-        if sample.exemplar and sample.exemplar.labels == {"trace_id": trace_id}
-    ]
-    assert shown.labels["model"] == "Boxes"
-    assert shown.exemplar.value <= float(shown.labels["le"])
+    families = text_string_to_metric_families(page)  # type: ignore[no-untyped-call]
+    shown = {
+        wanted[one.exemplar.labels["trace_id"]]: one
+        for family in families
+        for one in family.samples
+        if one.exemplar and one.exemplar.labels["trace_id"] in wanted
+    }
+    told = {digit: (one.labels["model"], one.labels["protocol"]) for digit, one in shown.items()}
+    assert told == {"5": ("Boxes", "mlflow"), "6": ("Boxes", "grpc-oip")}
+    assert all(one.exemplar.value <= float(one.labels["le"]) for one in shown.values())
 
 
 def test_a_refusal_is_traced_with_its_code(served: Observed, collector: Collector) -> None:
