@@ -26,7 +26,7 @@ from gateway.auth.policy import Permission
 from gateway.errors import Refusal, render
 from gateway.protocols import v2_rest
 from gateway.request_ids import RequestIds
-from tracking.errors import StagedoorError
+from tracking.errors import InvalidRequest, StagedoorError
 
 _PREDICT_PREFIXES = (b"/models/", b"/v1/models/", b"/v2/", b"/endpoints/")
 _PREDICT_PATHS = frozenset({b"/v2", b"/invocations", b"/ping"})
@@ -35,6 +35,7 @@ _QUIET_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/metrics"
 REWRITES = (("/ajax-api/", "/api/"), ("/api/2.0/preview/", "/api/2.0/"))
 """Other names of MLflow's paths, and the name that ours have."""
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
+_NUL = b"%00"
 _LENGTH = b"content-length"
 _OK = 200
 _SERVER_ERROR = 500
@@ -143,6 +144,7 @@ class Dispatch:
         started_s = time.perf_counter()
         answer = _Answer(scope, send, self._worker_header)
         try:
+            _check_text(scope)
             permission = self._permission_of(scope["method"], scope["path"])
             receive = await self._admitted(scope, receive, permission)
             await self._control(scope, receive, answer)
@@ -240,6 +242,17 @@ def rewrite(scope: Scope, rewrites: tuple[tuple[str, str], ...]) -> None:
         if scope["raw_path"].startswith(alias.encode()):
             scope["raw_path"] = name.encode() + scope["raw_path"][len(alias) :]
             scope["path"] = name + scope["path"][len(alias) :]
+
+
+def _check_text(scope: Scope) -> None:
+    """Check that neither path nor query holds what not every database could look for.
+
+    Raises:
+        InvalidRequest: There is a NUL character.
+    """
+    if _NUL in scope.get("query_string", b"") or "\x00" in scope["path"]:
+        message = "The path or the query holds a NUL character. Leave it out."
+        raise InvalidRequest(message)
 
 
 def _capped(receive: Receive, head: Head, limit_bytes: int) -> Receive:

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from typing import Literal, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from tracking import schema_history
-from tracking.errors import ResourceMissing, StorageFull, Unavailable
+from tracking.errors import InvalidRequest, ResourceMissing, StorageFull, Unavailable
 from tracking.revisions import head
 
 T = TypeVar("T")
@@ -186,6 +186,8 @@ def _translated(error: DBAPIError | PoolTimeout) -> Exception:
     """Return our error for a fault of the host, and the error itself for a fault of ours."""
     if _state(error) == _DISK_FULL:
         return StorageFull("The disk of the database is full; nothing was kept. Free some space.")
+    if isinstance(error, DataError):
+        return InvalidRequest("The database cannot hold one of the values that were sent.")
     if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
         return Unavailable("The database does not answer now. Nothing was kept; try again.")
     return error

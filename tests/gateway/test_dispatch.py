@@ -75,12 +75,14 @@ class Server:
         *parts: bytes,
         method: str = "POST",
         headers: list[tuple[bytes, bytes]] = LOCALHOST,
+        query: bytes = b"",
     ) -> tuple[int, dict[bytes, bytes], bytes]:
         scope = {
             "type": "http",
             "method": method,
             "path": path,
             "raw_path": path.encode(),
+            "query_string": query,
             "headers": headers,
             "state": {},
         }
@@ -131,6 +133,14 @@ def test_both_ways_get_an_id_and_a_principal() -> None:
     states = [app.scope["state"] for app in (server.predict, server.control)]
     assert [state["principal"] for state in states] == [LOCAL, LOCAL]
     assert states[0]["request_id"] != states[1]["request_id"]
+
+
+@pytest.mark.parametrize(("path", "query"), [("/api/a\x00", b""), ("/api", b"a=b%00c")])
+def test_nul_in_a_path_or_a_query_of_the_control_plane_is_refused(path: str, query: bytes) -> None:
+    status, _, body = Server().ask(path, query=query)
+
+    assert status == 400
+    assert b"NUL character" in body
 
 
 def test_a_control_answer_tells_its_id_and_its_worker() -> None:

@@ -6,12 +6,13 @@ on the event loop, before a handler runs in its thread.
 
 Bodies: JSON with the content type of JSON, or nothing. A JSON text that holds JSON is read again;
 bare ``NaN`` and ``Infinity`` are numbers; null, unknown fields and unknown names of an enum count
-as unset; whole numbers may come as texts; texts never as numbers.
+as unset, but null is no entry of a list; whole numbers may come as texts; texts never as numbers.
+No text may hold a NUL character or half of a surrogate pair: not every database could keep it.
 """
 
 import json
 import re
-from collections.abc import Generator, Hashable, Sequence
+from collections.abc import Generator, Hashable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar, cast, get_args
 
@@ -25,28 +26,32 @@ from litestar.typing import FieldDefinition
 
 from gateway.api.own_router import OwnRouter
 from gateway.api.refusals import refuse
-from registry.webhook_wire import WebhookStatus
+from registry.webhook_wire import CreateWebhook, UpdateWebhook, WebhookStatus
 from tracking.errors import InvalidRequest, MalformedBody
-from tracking.wire import RunStatus, ViewType
-from tracking.wire_models import LoggedModelStatus
+from tracking.wire import RunStatus, UpdateRun, ViewType
+from tracking.wire_models import FinalizeLoggedModel, LoggedModelStatus
 
 T = TypeVar("T")
+_Enums = Mapping[str, frozenset[str]]
 
 _JSON = "application/json"
-_ENUMS = {
-    "status": frozenset(
-        get_args(RunStatus) + get_args(LoggedModelStatus) + get_args(WebhookStatus)
-    ),
-    "run_view_type": frozenset(get_args(ViewType)),
-    "view_type": frozenset(get_args(ViewType)),
+_VIEWS = frozenset(get_args(ViewType))
+_STATUSES: dict[type[Any], frozenset[str]] = {
+    UpdateRun: frozenset(get_args(RunStatus)),
+    FinalizeLoggedModel: frozenset(get_args(LoggedModelStatus)),
+    CreateWebhook: frozenset(get_args(WebhookStatus)),
+    UpdateWebhook: frozenset(get_args(WebhookStatus)),
 }
+_ENUM_FIELDS = frozenset({"status", "run_view_type", "view_type"})
 _MISSING_FIELD = re.compile(r"missing required field `([^`]+)`")
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
 _MISSING_QUERY = re.compile(r"^Missing required (?:query )?parameter '([^']+)'")
 _STEP = re.compile(r"[^.\[\]]+")
 _LONGEST_SHOWN = 200
+_BODY = "data"
 _NOT_SHOWN = "secret"
 _DEEPEST = 64
+_ESCAPED_NUL = b"\\u0000"
 
 
 class MlflowBody(AbstractDTO[Any]):
@@ -126,10 +131,10 @@ def decode(body: bytes, target: type[T]) -> T:
     """Return the struct that the JSON of a body stands for.
 
     Raises:
-        InvalidRequest: A value does not fit, or a required one is missing.
+        InvalidRequest: A value does not fit, a required one is missing, or a text cannot be kept.
         MalformedBody: It is not JSON, or no object.
     """
-    if _is_plain(cast("Hashable", target)):
+    if _is_plain(cast("Hashable", target)) and _ESCAPED_NUL not in body:
         try:
             return msgspec.json.decode(body or b"{}", type=target, strict=False)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -139,7 +144,7 @@ def decode(body: bytes, target: type[T]) -> T:
         content = _read_json(content.encode("utf-8", "surrogatepass"))
     if not isinstance(content, dict):
         raise MalformedBody("The body must be a JSON object.")
-    fields = _without_unset(content)
+    fields = _without_unset(content, _enums_of(target))
     try:
         return msgspec.convert(fields, target, strict=False)
     except msgspec.ValidationError as error:
@@ -149,7 +154,7 @@ def decode(body: bytes, target: type[T]) -> T:
 @cache
 def _is_plain(target: Hashable) -> bool:
     """Tell whether no field of a struct is one whose unknown names count as unset."""
-    return _ENUMS.keys().isdisjoint(
+    return _ENUM_FIELDS.isdisjoint(
         field.encode_name for field in msgspec.structs.fields(cast("type[Any]", target))
     )
 
@@ -169,24 +174,58 @@ def _read_lenient_json(body: bytes) -> Any:
         raise MalformedBody("The body is not valid JSON in UTF-8.") from None
 
 
-def _without_unset(fields: dict[str, Any], depth: int = 0) -> dict[str, Any]:
-    """Leave out nulls and unknown names of enums, at every level."""
-    kept = ((name, _inner(value, depth)) for name, value in fields.items() if value is not None)
-    return {name: value for name, value in kept if not _is_unknown_name(name, value)}
+def _enums_of(target: Any) -> _Enums:
+    """Return which names each field that is an enum knows, in the body of one call."""
+    enums = {"run_view_type": _VIEWS, "view_type": _VIEWS}
+    return {**enums, "status": _STATUSES[target]} if target in _STATUSES else enums
 
 
-def _inner(value: Any, depth: int) -> Any:
+def _without_unset(fields: dict[str, Any], enums: _Enums, depth: int = 0) -> dict[str, Any]:
+    """Leave out nulls and unknown names of enums, at every level.
+
+    Raises:
+        InvalidRequest: A text holds what no text may.
+        MalformedBody: It nests too deep.
+    """
+    return {
+        name: _inner(value, enums, depth)
+        for name, value in fields.items()
+        if value is not None and not _is_unknown_name(name, value, enums)
+    }
+
+
+def _inner(value: Any, enums: _Enums, depth: int) -> Any:
+    if isinstance(value, str):
+        return _checked(value)
     if depth == _DEEPEST:
         raise MalformedBody(f"The body nests deeper than {_DEEPEST} levels.")
     if isinstance(value, dict):
-        return _without_unset(value, depth + 1)
+        return _without_unset(value, enums, depth + 1)
     if isinstance(value, list):
-        return [_inner(item, depth + 1) for item in value if item is not None]
+        return [_inner(item, enums, depth + 1) for item in value]
     return value
 
 
-def _is_unknown_name(field: str, value: Any) -> bool:
-    return field in _ENUMS and isinstance(value, str) and value not in _ENUMS[field]
+def _checked(text: str) -> str:
+    if "\x00" in text or not _is_unicode(text):
+        raise InvalidRequest(
+            "A text of the body holds a NUL character or half of a surrogate pair. Leave it out."
+        )
+    return text
+
+
+def _is_unicode(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_unknown_name(field: str, value: Any, enums: _Enums) -> bool:
+    return field in enums and isinstance(value, str) and value not in enums[field]
 
 
 def _translated(told: str, fields: dict[str, Any]) -> InvalidRequest:
@@ -226,6 +265,10 @@ def _of_query(error: ValidationException) -> InvalidRequest:
             f"Missing value for required parameter '{missing.group(1)}'. Send it."
         )
     faults = [fault for fault in error.extra or [] if isinstance(fault, dict)]
+    if any(fault.get("key") == _BODY for fault in faults):
+        return InvalidRequest(
+            f"The request has no body. Send a JSON object, with Content-Type {_JSON!r}."
+        )
     told = "; ".join(
         f"Invalid value for parameter '{fault.get('key', '')}' supplied: {fault.get('message')}"
         for fault in faults

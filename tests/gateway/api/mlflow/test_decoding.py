@@ -1,6 +1,7 @@
 """How a body becomes a struct, by MLflow's rules."""
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -128,3 +129,41 @@ def test_json_is_taken(told: str) -> None:
 def test_another_content_type_is_refused(told: str | None) -> None:
     with pytest.raises(InvalidRequest, match="Content-Type must be 'application/json'"):
         check_content_type(told)
+
+
+def test_an_enum_knows_only_its_own_names() -> None:
+    assert decode(b'{"run_id":"a","status":"LOGGED_MODEL_READY"}', UpdateRun).status is None
+
+
+@pytest.mark.parametrize(
+    "text", ["\\u0000x", "\\ud800", "x\\udfff", "\\ud83d\\ud83d", "é\\u0000", "\\\\\\u0000"]
+)
+@pytest.mark.parametrize(
+    ("body", "target"),
+    [
+        ('{"name":"TEXT"}', CreateExperiment),
+        ('{"name":"a","tags":[{"key":"b","value":"TEXT"}]}', CreateExperiment),
+        ('{"filter":"tags.a = \'TEXT\'"}', SearchRuns),
+        ('{"run_id":"a","end_time":"TEXT"}', UpdateRun),
+        ('{"key":"a","value":1,"timestamp":"TEXT"}', LogMetric),
+        ('{"key":"a","value":NaN,"timestamp":1,"run_id":"TEXT"}', LogMetric),
+    ],
+)
+def test_a_text_that_not_every_database_keeps_is_refused(
+    body: str, target: type[Any], text: str
+) -> None:
+    with pytest.raises(InvalidRequest, match="NUL character or half of a surrogate pair"):
+        decode(body.replace("TEXT", text).encode(), target)
+
+
+def test_an_escaped_backslash_before_u0000_is_no_nul() -> None:
+    assert decode(b'{"name":"a\\\\u0000"}', CreateExperiment).name == r"a\u0000"
+
+
+@pytest.mark.parametrize(
+    ("body", "target"),
+    [(b'{"run_id":"a","metrics":[null]}', LogBatch), (b'{"experiment_ids":[null]}', SearchRuns)],
+)
+def test_null_is_no_entry_of_a_list(body: bytes, target: type[Any]) -> None:
+    with pytest.raises(InvalidRequest, match="Invalid value null"):
+        decode(body, target)
