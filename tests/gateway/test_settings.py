@@ -97,6 +97,9 @@ def test_a_file_that_is_not_sections_is_refused(tmp_path: Path, text: str) -> No
         ("server.workers", 0),
         ("serving.load_timeout_s", -1),
         ("auth.enabled", "perhaps"),
+        ("server.default_model", "iris"),
+        ("server.default_model", "models:/iris"),
+        ("server.log_level", "loud"),
     ],
 )
 def test_a_value_that_does_not_fit_names_the_setting(path: str, value: object) -> None:
