@@ -20,6 +20,11 @@ from registry.signature import Signature
 from registry.tensors import PREDICT_METHOD, Batch, Prediction
 from tracking.errors import InvalidRequest, ModelFailed, NotImplementedHere, StagedoorError
 
+_NOTHING_WHOLE = (
+    "The model answers in pieces only: ask for server-sent events (generate_stream, or 'Accept: "
+    "text/event-stream'), or over gRPC by ModelStreamInfer with the parameter 'stream': true."
+)
+
 
 class LoadedModel:
     """A model in memory. Safe from any thread as far as the library behind it is.
@@ -66,7 +71,8 @@ class LoadedModel:
                 model, others are ignored, as MLflow does.
 
         Raises:
-            InvalidRequest: The model has no such method, or a param has another type.
+            InvalidRequest: The model has no such method, answers in pieces only, or a param has
+                another type.
             ModelFailed: It raised on these rows, or gave something that is not one answer a row.
         """
         question = self._question(params)
@@ -76,10 +82,7 @@ class LoadedModel:
         except StagedoorError:
             raise
         except Exception as error:
-            # The text of the exception may quote the caller's rows: its class has to do.
-            raise ModelFailed(
-                f"The model raised {type(error).__name__} in {method!r} on these {batch.rows} rows."
-            ) from error
+            raise self._failure(error, f"in {method!r} on these {batch.rows} rows") from error
         return to_prediction(answer, batch.rows)
 
     @property
@@ -104,6 +107,7 @@ class LoadedModel:
             is_stream: Whether pieces are wanted.
 
         Raises:
+            InvalidRequest: All of it is wanted as one, and the model answers in pieces only.
             NotImplementedHere: The model does not talk.
             ModelFailed: It raised, or gave what JSON cannot hold.
         """
@@ -123,7 +127,7 @@ class LoadedModel:
         except StagedoorError:
             raise
         except Exception as error:
-            raise ModelFailed(f"The model raised {type(error).__name__} on this.") from error
+            raise self._failure(error, "on this") from error
         finally:
             if hasattr(pieces, "close"):
                 pieces.close()
@@ -139,6 +143,13 @@ class LoadedModel:
             InvalidRequest: The model has no such method.
         """
         return self._flavor.predict(self.native, data, self._question(params or {}))
+
+    def _failure(self, error: Exception, where: str) -> StagedoorError:
+        """Say that the model raised, or how to ask one that only talks."""
+        if self.can_talk and isinstance(error, NotImplementedError):
+            return InvalidRequest(_NOTHING_WHOLE)
+        # The text of the exception may quote the caller's rows: its class has to do.
+        return ModelFailed(f"The model raised {type(error).__name__} {where}.")
 
     def _question(self, params: Mapping[str, Any]) -> Question:
         method = params.get(PREDICT_METHOD, self.default_method)

@@ -149,6 +149,25 @@ def test_a_model_that_streams_talks(tmp_path: Path) -> None:
     assert not saved(tmp_path / "other", Kind()).can_talk
 
 
+class Poet(Talker):
+    """Says that it gives no whole answers, as models do that have to have a ``predict``."""
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        raise NotImplementedError
+
+
+def test_a_model_that_only_talks_says_how_it_is_asked(tmp_path: Path) -> None:
+    model = saved(tmp_path / "m", Poet())
+    rows = Batch((), (np.ones((1, 1)),), is_matrix=True)
+
+    for ask in (
+        lambda: model.predict_batch(rows, {}),
+        lambda: list(model.talk({"prompt": "so"}, {}, is_stream=False)),
+    ):
+        with pytest.raises(InvalidRequest, match="ModelStreamInfer"):
+            ask()
+
+
 def test_another_method_is_a_clear_refusal(tmp_path: Path) -> None:
     model = saved(tmp_path / "m", total)
 
