@@ -12,6 +12,7 @@ import json
 import math
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -36,8 +37,12 @@ from gateway.protocols.v2_messages import (
     descriptor_pool,
     message,
 )
+from gateway.protocols.v2_request import ROUTING_KEY
 from gateway.protocols.wires import BodyHead
+from gateway.replies import Answer
 from gateway.request_ids import RequestIds
+from gateway.talks import Told
+from gateway.turns import STALLED_S, Stalled, Stream, Turn
 from gateway.watching import Watcher
 from registry.references import Live, parse_ref
 from tracking.errors import (
@@ -56,6 +61,8 @@ _CODES = {
 """HTTP's status to gRPC's: any other below 500 is INVALID_ARGUMENT, any above INTERNAL."""
 _OVERHEAD_BYTES = 1 << 20
 """What a message may hold besides its tensors."""
+_PARTING_S = 1.0
+"""How long the last word to somebody who takes nothing is waited for."""
 _SCOPE = {"raw_path": b"/v2/grpc", "method": "POST"}
 
 
@@ -100,6 +107,7 @@ class GrpcServer:
         address: Host and port.
         max_body_bytes: Cap on a message's tensors.
         watcher: Chooses whose phases are noted; without it nobody's are.
+        stalled_s: How long a stream is kept for somebody who takes nothing.
     """
 
     def __init__(
@@ -110,12 +118,14 @@ class GrpcServer:
         *,
         max_body_bytes: int,
         watcher: Watcher | None = None,
+        stalled_s: float = STALLED_S,
     ) -> None:
         self._predict = predict
         self._ids = RequestIds()
         self._door = door
         self._address = address
         self._watcher = watcher
+        self._stalled_s = stalled_s
         self._max_message_bytes = max_body_bytes + _OVERHEAD_BYTES
         self._server: Any = None
         self._health: Any = None
@@ -185,22 +195,28 @@ class GrpcServer:
         await context.abort(code, refusal.message)
         raise AssertionError(code)  # abort has raised
 
-    async def _stream(
-        self, grpc: Any, requests: AsyncIterator[bytes], context: Any
-    ) -> AsyncIterator[bytes]:
-        """Answer each request of a stream in turn; a refusal is an answer like any other."""
-        del grpc
-        response = message(f"{STREAM}Response")
-        async for request in requests:
-            answered, refusal = await self._answered("ModelInfer", request, context)
+    async def _stream(self, grpc: Any, requests: AsyncIterator[bytes], context: Any) -> None:
+        """Answer all requests of a stream; a refusal is an answer like any other."""
+
+        async def answer(turn: Turn, request: bytes) -> None:
+            answered, refusal = await self._answered("ModelInfer", request, context, turn)
             if refusal is not None:
-                yield response(error_message=refusal.message).SerializeToString()
-            else:
-                inferred = message("ModelInferResponse").FromString(answered)
-                yield response(infer_response=inferred).SerializeToString()
+                await turn.refuse(refusal.message)
+            elif answered:
+                await turn.answer(answered)
+
+        try:
+            await Stream(context.write, self._stalled_s).serve(requests, answer)
+        except Stalled:
+            message = f"No answer was taken for {self._stalled_s:g} s."
+            # It is sent at once, and waits behind what was not taken; the caller may be gone, too.
+            with suppress(TimeoutError, grpc.aio.BaseError):
+                async with asyncio.timeout(_PARTING_S):
+                    await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, message)
+            raise asyncio.CancelledError from None
 
     async def _answered(
-        self, name: str, request: bytes, context: Any
+        self, name: str, request: bytes, context: Any, turn: Turn | None = None
     ) -> tuple[bytes, Refusal | None]:
         """Answer one call, and note its phases if it is one of those watched."""
         watcher, probe = self._watcher, None
@@ -209,16 +225,18 @@ class GrpcServer:
             method = f"{PACKAGE}.{SERVICE}/{name}"
             probe = watcher.begin_call(method, metadata, time.perf_counter())
         if watcher is None or probe is None:
-            return await self._tried(name, request, context)
+            return await self._tried(name, request, context, turn)
         with watcher.watching(probe):
-            return await self._tried(name, request, context)
+            return await self._tried(name, request, context, turn)
 
-    async def _tried(self, name: str, request: bytes, context: Any) -> tuple[bytes, Refusal | None]:
+    async def _tried(
+        self, name: str, request: bytes, context: Any, turn: Turn | None
+    ) -> tuple[bytes, Refusal | None]:
         request_id = self._ids.take()
         try:
             client = await self._admit(TABLE[name].permission, context)
             if name == "ModelInfer":
-                return await self._infer(request, (request_id, client), context)
+                return await self._infer(request, (request_id, client), context, turn)
             return await self._ask(name, request, request_id), None
         except Exception as error:  # noqa: BLE001  # the outermost frame: rendered, or logged there
             refusal = render(error, request_id)
@@ -243,17 +261,21 @@ class GrpcServer:
         return machine
 
     async def _infer(
-        self, request: bytes, who: tuple[str, str], context: Any
+        self, request: bytes, who: tuple[str, str], context: Any, turn: Turn | None
     ) -> tuple[bytes, Refusal | None]:
-        """Answer one request's rows, or say why not; either is counted."""
+        """Answer one request's rows, or say why not; either is counted.
+
+        Of an answer that its turn told in pieces nothing is left.
+        """
         request_id, client = who
         started_s = time.perf_counter()
         asked: Asked | None = None
         try:
-            asked = _asked(request, request_id, client)
+            parsed = parse("ModelInferRequest", request) if turn is None else turn.read(request)
+            asked = _asked(parsed, request_id, client)
             deadline_s = self._deadline_of(asked, context)
             with self._predict.intake.hold(asked.call.model, len(request), asked.caller):
-                answer = await self._predict.answer(asked, request, deadline_s)
+                answer = await self._made(asked, request, deadline_s, turn)
         except asyncio.CancelledError:
             labels = self._predict.labels_of(asked, ProtocolName.V2_GRPC)
             observe_departure(labels, "cancelled", time.perf_counter() - started_s)
@@ -264,11 +286,29 @@ class GrpcServer:
             labels = self._predict.labels_of(asked, ProtocolName.V2_GRPC)
             observe_refusal(labels, error, refusal.status, time.perf_counter() - started_s)
             return b"", refusal
-        ending = Ending(request_id, HTTPStatus.OK, rpc_status="OK", fallback=answer.fallback)
-        self._predict.note_ending(answer.assignment, ending)
-        labels = labels_of(answer.assignment, ProtocolName.V2_GRPC)
-        observe_request(labels, str(HTTPStatus.OK.value), time.perf_counter() - started_s)
-        return answer.encoded.body, None
+        told = (
+            Told(answer.assignment, fallback=answer.fallback)
+            if isinstance(answer, Answer)
+            else answer
+        )
+        rpc_status = "OK" if told.status == HTTPStatus.OK else code_of(told.status)
+        ending = Ending(
+            request_id, told.status, told.code, rpc_status=rpc_status, fallback=told.fallback
+        )
+        self._predict.note_ending(told.assignment, ending)
+        labels = labels_of(told.assignment, ProtocolName.V2_GRPC)
+        observe_request(labels, str(int(told.status)), time.perf_counter() - started_s)
+        return answer.encoded.body if isinstance(answer, Answer) else b"", None
+
+    async def _made(
+        self, asked: Asked, request: bytes, deadline_s: float, turn: Turn | None
+    ) -> Answer | Told:
+        """Answer in pieces, where that is wanted and can be, or else whole."""
+        if turn is not None and turn.wish.is_piecewise:
+            answer = partial(self._predict.grpc_talks.answer, asked=asked, body=request, turn=turn)
+            if (told := await self._predict.talk(asked, deadline_s, answer)) is not None:
+                return told
+        return await self._predict.answer(asked, request, deadline_s)
 
     def _deadline_of(self, asked: Asked, context: Any) -> float:
         left_s = context.time_remaining()
@@ -313,10 +353,10 @@ def _call(method: Method, protocol: ProtocolName, parsed: Any) -> Call:
     return Call(protocol, method.action, method.permission, model, ref)
 
 
-def _asked(request: bytes, request_id: str, client: str) -> Asked:
-    parsed = parse("ModelInferRequest", request)
+def _asked(parsed: Any, request_id: str, client: str) -> Asked:
     call = _call(TABLE["ModelInfer"], ProtocolName.V2_GRPC, parsed)
-    return Asked(call, BodyHead(), b"", request_id, client=client)
+    key = parsed.parameters[ROUTING_KEY].string_param if ROUTING_KEY in parsed.parameters else ""
+    return Asked(call, BodyHead(), key.encode(), request_id, client=client)
 
 
 def _body(method: Method, parsed: Any) -> bytes:

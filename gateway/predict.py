@@ -9,6 +9,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -18,6 +19,7 @@ from gateway.deadlines import deadline_of, sooner
 from gateway.decoding import Decoding
 from gateway.departure import CallerLeft, Lookout
 from gateway.flights import Desk, Ticket
+from gateway.grpc_talks import GrpcTalks
 from gateway.intake import Intake
 from gateway.lines import Asked, Line, Lines, Way, labels_of, read_asked
 from gateway.metrics import RequestLabels, observe_assignment, observe_fallback, observe_request
@@ -33,7 +35,7 @@ from gateway.routing.bucketing import check_key
 from gateway.routing.table import CANDIDATE, STABLE, Assignment, Reason, RouteTable, assign
 from gateway.serving.failure import Overloaded
 from gateway.slices import Slices
-from gateway.talks import TALKING, Exchange, Talks, Told
+from gateway.talks import TALKING, Exchange, Talks, Telling, Told, tell_or_fall_back
 from gateway.tallies import level_of
 from gateway.watching import note_ending
 from registry.references import ByNumber, Live
@@ -75,7 +77,7 @@ class Predict:
         self._watcher = place.watcher
         self._quotas = Quotas(place.quota)
         self._desk = Desk(table, self._lines, holdings.lease, place.watcher, self._quotas)
-        self._talks = Talks(holdings)
+        self._talks, self.grpc_talks = Talks(holdings), GrpcTalks(holdings)
         self._slices = Slices()
         self._lookout = Lookout()
         self._decoding = Decoding()
@@ -193,8 +195,11 @@ class Predict:
             deadline_s = self.admit(asked)
             with self.intake.hold(asked.call.model, asked.length, asked.caller) as hold:
                 body = await read_body(hold.counted(receive))
-                exchange = Exchange(scope, receive, send, self._headers)
-                made: Told | Answer | None = await self._talk(asked, body, exchange, deadline_s)
+                made: Told | Answer | None = None
+                if asked.call.protocol in TALKING:
+                    exchange = Exchange(scope, receive, send, self._headers)
+                    talk = partial(self._talks.answer, asked=asked, body=body, exchange=exchange)
+                    made = await self.talk(asked, deadline_s, talk)
                 if made is None:
                     with self._lookout.watch(receive):
                         made = await self.answer(asked, body, deadline_s)
@@ -223,23 +228,11 @@ class Predict:
         )
         self.note_ending(told.assignment, ending)
 
-    async def _talk(
-        self, asked: Asked, body: bytes, exchange: Exchange, deadline_s: float
-    ) -> Told | None:
-        """Answer what a model that talks is asked; ``None`` where the usual path answers."""
-        if asked.call.protocol not in TALKING:
-            return None
+    async def talk(self, asked: Asked, deadline_s: float, telling: Telling) -> Told | None:
+        """Have a request answered if its model talks, as ``tell_or_fall_back`` does."""
         assignment = await self._assign(asked, deadline_s)
-        try:
-            return await self._talks.answer(assignment, asked, body, exchange)
-        except StagedoorError:
-            if assignment.variant != CANDIDATE:
-                raise
-        stable = self._stable(asked, Reason.FALLBACK_ERROR)
-        told = await self._talks.answer(stable, asked, body, exchange)
-        if told is not None:
-            observe_fallback(assignment.model, Reason.FALLBACK_ERROR)
-        return told
+        stable = partial(self._stable, asked, Reason.FALLBACK_ERROR)
+        return await tell_or_fall_back(telling, assignment, stable)
 
     async def _refuse(self, failure: Failure, send: Send) -> None:
         """Tell why a request is not answered, and count it."""

@@ -15,7 +15,7 @@ from msgspec import Struct
 from gateway.asgi import Headers, Receive, Scope, Send, send_answer
 from gateway.errors import Refusal, render
 from gateway.lines import Asked
-from gateway.metrics import observe_assignment
+from gateway.metrics import observe_assignment, observe_fallback
 from gateway.protocols import v2_generate
 from gateway.protocols.call import Action, ProtocolName
 from gateway.protocols.caps import check_params
@@ -28,14 +28,14 @@ from gateway.protocols.events import (
 )
 from gateway.protocols.wires import JSON, WIRES, decode
 from gateway.questions import Holdings
-from gateway.routing.table import Assignment
+from gateway.routing.table import CANDIDATE, Assignment, Reason
 from gateway.serving.crew import Crew
 from gateway.serving.runner import Runner
 from gateway.serving.talking import Talk
 from gateway.tallies import level_of
 from registry.route import VersionKey
 from registry.tensors import Batch, InferRequest
-from tracking.errors import ModelFailed
+from tracking.errors import ModelFailed, StagedoorError
 
 TALKING = (ProtocolName.MLFLOW, ProtocolName.GENERATE)
 """The protocols in which a model can talk."""
@@ -67,6 +67,29 @@ class Told(Struct, frozen=True):
     status: int = _OK
     code: str = ""
     fallback: str = ""
+
+
+Telling = Callable[[Assignment], Awaitable[Told | None]]
+"""Answers by a version, if its model talks."""
+
+
+async def tell_or_fall_back(
+    telling: Telling, assignment: Assignment, stable: Callable[[], Assignment]
+) -> Told | None:
+    """Have a request answered if its model talks; by stable where the candidate refuses.
+
+    Raises:
+        StagedoorError: It is refused; nothing was told.
+    """
+    try:
+        return await telling(assignment)
+    except StagedoorError:
+        if assignment.variant != CANDIDATE:
+            raise
+    told = await telling(stable())
+    if told is not None:
+        observe_fallback(assignment.model, Reason.FALLBACK_ERROR)
+    return told
 
 
 class _Left(Exception):

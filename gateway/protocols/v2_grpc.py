@@ -24,7 +24,7 @@ from gateway.protocols.v2_request import Wanted, check_served, request_of
 from gateway.protocols.v2_rest import named, wanted
 from registry.route import VersionKey
 from registry.signature import Signature
-from registry.tensors import InferRequest, Prediction
+from registry.tensors import Batch, InferRequest, Prediction
 from tracking.errors import InvalidRequest, MalformedBody, ModelFailed, TooLarge
 
 CONTENTS = {
@@ -63,10 +63,30 @@ def decode(body: bytes, content_type: str | None, signature: Signature | None) -
     if not request.inputs:
         raise no_rows()
     plan = plan_for(signature)
-    arrays = _raw_arrays(request) if request.raw_input_contents else _typed_arrays(request)
-    batch = conform_inputs(as_text(named(arrays), plan), plan)
-    outputs = [Wanted(output.name, _params(output.parameters)) for output in request.outputs]
-    made = request_of(batch, request.id or None, _params(request.parameters), outputs, signature)
+    return asked_of(request, conform_inputs(as_text(arrays_of(request), plan), plan), signature)
+
+
+def arrays_of(request: Any) -> dict[str, NDArray[Any]]:
+    """Return the tensors of a request that was parsed; BYTES may be bytes.
+
+    Raises:
+        TooLarge: It holds too many values.
+        MalformedBody: It mixes raw tensors with typed ones.
+        InvalidRequest: A datatype or shape is none.
+    """
+    return named(_raw_arrays(request) if request.raw_input_contents else _typed_arrays(request))
+
+
+def asked_of(request: Any, batch: Batch, signature: Signature | None) -> InferRequest:
+    """Put rows, and what else a parsed request says, together.
+
+    Raises:
+        MalformedBody: A parameter has the wrong type.
+        InvalidRequest: It asks for something that is not served here.
+    """
+    outputs = [Wanted(output.name, params_of(output.parameters)) for output in request.outputs]
+    params = params_of(request.parameters)
+    made = request_of(batch, request.id or None, params, outputs, signature)
     return msgspec.structs.replace(made, is_raw=True) if request.raw_input_contents else made
 
 
@@ -105,7 +125,7 @@ def _raw_arrays(request: Any) -> list[tuple[str, NDArray[Any]]]:
         raise MalformedBody("'raw_input_contents' needs one entry for each of 'inputs'.")
     arrays = []
     for tensor, raw in zip(request.inputs, request.raw_input_contents, strict=True):
-        check_served(_params(tensor.parameters), tensor.name)
+        check_served(params_of(tensor.parameters), tensor.name)
         if tensor.HasField("contents"):
             message = f"Input {shown(tensor.name)} has 'contents' beside 'raw_input_contents'."
             raise MalformedBody(message)
@@ -121,7 +141,7 @@ def _typed_arrays(request: Any) -> list[tuple[str, NDArray[Any]]]:
 
 
 def _typed_array(tensor: Any) -> NDArray[Any]:
-    check_served(_params(tensor.parameters), tensor.name)
+    check_served(params_of(tensor.parameters), tensor.name)
     field = CONTENTS.get(tensor.datatype)
     if field is None:
         message = (
@@ -145,7 +165,8 @@ def _typed_array(tensor: Any) -> NDArray[Any]:
     return convert(list(values), datatype_element(tensor.datatype), where).reshape(shape)
 
 
-def _params(parameters: Any) -> dict[str, Any] | None:
+def params_of(parameters: Any) -> dict[str, Any] | None:
+    """Return what stands in a map of parameters; ``None`` where nothing does."""
     found = {}
     for name, value in parameters.items():
         choice = value.WhichOneof("parameter_choice")

@@ -1,7 +1,7 @@
 """Small models for other people's clients: one for each kind of tensor."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cloudpickle
@@ -29,6 +29,21 @@ class Answering:
         return self._function(rows)
 
 
+class Poet:
+    """Says what it is told word by word, and never as a whole; some words are deeds."""
+
+    def predict(self, rows: Any) -> Any:
+        raise NotImplementedError
+
+    def predict_stream(self, asked: Any) -> Iterator[str]:
+        for word in asked["text_input"].split():
+            if word == "fail":
+                raise ValueError(word)
+            yield word
+            while word == "forever":
+                yield word
+
+
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
@@ -45,16 +60,18 @@ def tensor_model(function: Callable[[Any], Any], example: Any) -> tuple[Answerin
 def register_zoo(server: Server) -> None:
     """Register and promote a few models, each of which starts a process of its own.
 
-    ``any`` takes every kind of tensor, ``sum`` has a second version, ``rent`` takes columns.
+    ``any`` takes every kind of tensor, ``sum`` has a second version, ``rent`` takes columns, and
+    ``poet`` talks.
     """
     texts = Signature((ColumnSpec("string", "text"),), (ColumnSpec("string"),))
     mixed = Signature(
         (ColumnSpec("double", "price"), ColumnSpec("string", "city"), ColumnSpec("long", "rooms")),
         (ColumnSpec("double", "total"), ColumnSpec("string", "label")),
     )
-    zoo: dict[str, tuple[Answering, Signature | None, Any]] = {
+    zoo: dict[str, tuple[object, Signature | None, Any]] = {
         "sum": tensor_model(lambda rows: rows.sum(axis=1), np.ones((1, 3))),
         "any": (Answering(_next), None, None),
+        "poet": (Poet(), None, None),
         "shout": (Answering(_shout, "text"), texts, [{"text": "hello"}]),
         "rent": (
             Answering(_rent, "price", "city", "rooms"),

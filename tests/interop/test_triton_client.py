@@ -145,6 +145,22 @@ def test_many_at_once_and_a_stream_go_over_grpc(told_by_grpc: dict[str, Any]) ->
     assert "No registered model 'nobody' is served here" in refused
 
 
+def test_a_model_that_talks_does_so_over_a_stream(told_by_grpc: dict[str, Any]) -> None:
+    """Also after the client has left a talk that would have gone on for ever."""
+    told = told_by_grpc["talk"]
+
+    assert told["ended"] == [[["so"], False], [["it"], False], [["is"], False], [True]]
+    assert told["plain"] == [[["so"], False], [["it"], False], [["is"], True]]
+    assert told["failed"] == [[["so"], False]]
+    assert told["late"] == [["forever"], False]
+    assert told["whole"] == [[[3.0], True]]
+    assert sorted(told["errors"]) == [
+        "The model had not told everything when the time for this request was over.",
+        "The model raised ValueError on this.",
+    ]
+    assert told_by_grpc["talk aio"] == [[["to"], False], [["be"], True]]
+
+
 def test_server_and_models_say_what_they_are_over_grpc(told_by_grpc: dict[str, Any]) -> None:
     looked = told_by_grpc["looked"]
 
@@ -165,6 +181,7 @@ def test_server_and_models_say_what_they_are_over_grpc(told_by_grpc: dict[str, A
         ("nothing", "INVALID_ARGUMENT", "Got 0 values"),
         ("unload", "FAILED_PRECONDITION", "its route needs it"),
         ("config", "INVALID_ARGUMENT", "register a version instead"),
+        ("whole", "INVALID_ARGUMENT", "ModelStreamInfer with the parameter 'stream': true"),
         ("statistics", "UNIMPLEMENTED", ""),
     ],
 )

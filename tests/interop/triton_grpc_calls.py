@@ -3,13 +3,16 @@
 Called as ``triton_grpc_calls.py <answers.json>``; the server's gRPC address is in the environment.
 """
 
+import asyncio
 import json
 import queue
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tritonclient.grpc.aio as grpc_aio
 from tritonclient import grpc
 from tritonclient.utils import np_to_triton_dtype
 
@@ -92,6 +95,58 @@ def infer_stream(client: Any) -> list[Any]:
     return told
 
 
+def said(result: Any) -> list[Any]:
+    """Return the words or numbers of a response, and whether it is the last of its request."""
+    response = result.get_response()
+    words = [tell(result.as_numpy(output.name))[2] for output in response.outputs]
+    return [*words, response.parameters["triton_final_response"].bool_param]
+
+
+def text(words: str) -> list[Any]:
+    return [given("text_input", np.array([[words]], object))]
+
+
+def talk(client: Any) -> dict[str, Any]:
+    """Leave a talk, and then have several over one stream, beside an answer that is whole."""
+    done: queue.Queue[Any] = queue.Queue()
+    client.start_stream(callback=lambda result, error: done.put((result, error)))
+    client.async_stream_infer("poet", text("forever"), parameters={"stream": True})
+    done.get(timeout=PATIENCE_S)
+    client.stop_stream(cancel_requests=True)
+    done = queue.Queue()
+    client.start_stream(callback=lambda result, error: done.put((result, error)))
+    ask, plain = client.async_stream_infer, {"stream": True}
+    ask("poet", text("so it is"), request_id="ended", enable_empty_final_response=True)
+    ask("poet", text("so it is"), request_id="plain", parameters=plain)
+    ask("poet", text("so fail"), request_id="failed", parameters=plain)
+    ask("poet", text("forever"), request_id="late", parameters=plain, timeout=100_000)
+    ones = [given("input", np.ones((1, 3)))]
+    ask("sum", ones, request_id="whole", enable_empty_final_response=True)
+    client.stop_stream()
+    told: dict[str, Any] = {"errors": []}
+    while not done.empty():
+        result, error = done.get()
+        if error is None:
+            told.setdefault(result.get_response().id, []).append(said(result))
+        else:
+            told["errors"].append(error.message())
+    told["late"] = told["late"][0]
+    return told
+
+
+async def talk_by_asyncio() -> list[Any]:
+    """Have one talk by the other of the two clients."""
+
+    async def requests() -> AsyncIterator[dict[str, Any]]:
+        yield {"model_name": "poet", "inputs": text("to be"), "parameters": {"stream": True}}
+
+    async with grpc_aio.InferenceServerClient(ADDRESS) as client:
+        pieces = client.stream_infer(requests(), stream_timeout=PATIENCE_S)
+        return [
+            said(result) if error is None else error.message() async for result, error in pieces
+        ]
+
+
 def refusals(client: Any) -> dict[str, Any]:
     """Ask for what cannot be answered."""
     three = [given("input", np.ones((1, 3)))]
@@ -105,6 +160,7 @@ def refusals(client: Any) -> dict[str, Any]:
         "nothing": refused(lambda: client.infer("sum", [grpc.InferInput("input", [1, 3], "FP64")])),
         "unload": refused(lambda: client.unload_model("sum")),
         "config": refused(lambda: client.load_model("sum", config="{}")),
+        "whole": refused(lambda: client.infer("poet", text("so it is"))),
         "statistics": refused(client.get_inference_statistics),
     }
 
@@ -134,6 +190,7 @@ def main(answers: Path) -> None:
         client.load_model("sum/versions/2")
         told: dict[str, Any] = {"loaded": states(client), "infer": infer(client)}
         told |= {"async": infer_async(client), "stream": infer_stream(client)}
+        told |= {"talk": talk(client), "talk aio": asyncio.run(talk_by_asyncio())}
         told |= {"looked": look(client), "refused": refusals(client)}
     answers.write_text(json.dumps(told), encoding="utf-8")
 

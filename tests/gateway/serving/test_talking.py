@@ -2,26 +2,22 @@
 
 import asyncio
 import os
-import sys
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Coroutine, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
-import cloudpickle
 import pandas as pd
 import pytest
 import uvloop
 
 from gateway.serving.frames import FrameError
-from gateway.serving.launch import Ground, RunnerLimits
-from gateway.serving.progress import Progress
-from gateway.serving.runner import Runner, start_runner
+from gateway.serving.launch import RunnerLimits
+from gateway.serving.runner import Runner
 from gateway.serving.talking import CREDIT, Talk
 from registry.pieces import plain_piece
-from registry.route import VersionKey
 from tests.gateway.serving import specimens as sp
+from tests.gateway.serving.talkers import document, talking, until
 from tracking.errors import (
     DeadlineExceeded,
     ModelFailed,
@@ -30,59 +26,11 @@ from tracking.errors import (
     StagedoorError,
 )
 
-KEY = VersionKey("talker", 1, "0" * 64)
-LIMITS = RunnerLimits(load_timeout_s=30.0, predict_timeout_s=20.0, warm_calls=1)
 T = TypeVar("T")
-
-
-class Talker:
-    """Does as its document says, and notes in a file what it has done."""
-
-    def predict(self, asked: Any) -> Any:
-        return {"whole": asked["prompt"]} if isinstance(asked, dict) else asked[:, 0] * 2.0
-
-    def predict_stream(self, asked: Any) -> Iterator[Any]:
-        if not isinstance(asked, dict):
-            yield from asked[:, 0].tolist()
-            return
-        given = 0
-        try:
-            for given in range(1, asked["pieces"] + 1):
-                yield {"text": asked["prompt"], "at": given}
-            if "deed" in asked:
-                exec(asked["deed"])
-            if asked.get("odd"):
-                yield object()
-        finally:
-            exec(asked.get("last", ""))
-            if "log" in asked:
-                Path(asked["log"]).write_text(str(given), encoding="utf-8")
-
-
-cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 def run(story: Coroutine[Any, Any, Any]) -> Any:
     return uvloop.run(story)
-
-
-@asynccontextmanager
-async def talking(
-    tmp_path: Path, model: object | None = None, limits: RunnerLimits = LIMITS
-) -> AsyncIterator[Runner]:
-    folder = sp.save(tmp_path / "model", model or Talker())
-
-    def start() -> Runner:
-        return start_runner(
-            KEY, folder, limits=limits, ground=Ground(tmp_path), progress=Progress()
-        )
-
-    runner = await asyncio.to_thread(start)
-    await runner.attach(lambda _reason: None)
-    try:
-        yield runner
-    finally:
-        await asyncio.to_thread(runner.close)
 
 
 class Home:
@@ -109,10 +57,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     home.close()
 
 
-def document(pieces: int, **more: Any) -> dict[str, Any]:
-    return {"prompt": "hi", "pieces": pieces, **more}
-
-
 async def pieces_of(talk: Talk) -> list[Any]:
     """Take all; an error at the end is the last."""
     taken: list[Any] = []
@@ -124,13 +68,6 @@ async def pieces_of(talk: Talk) -> list[Any]:
         return taken
     except StagedoorError as error:
         return [*taken, error.code]
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 20.0
-    while not is_so():
-        assert time.monotonic() < deadline_s
-        await asyncio.sleep(0.01)
 
 
 def test_pieces_come_in_order_of_rows_and_of_documents(home: Home) -> None:
