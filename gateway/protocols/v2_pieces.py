@@ -33,7 +33,7 @@ IS_LAST = "triton_final_response"
 _OUTPUT = "output"
 _RESPONSE = f"{STREAM}Response"
 _NO_ROWS = Batch((), (), is_matrix=True)
-_MAX_INT64, _MAX_UINT64 = (1 << 63) - 1, (1 << 64) - 1
+_MAX_INT64 = (1 << 63) - 1
 
 
 class Wish(Struct, frozen=True):
@@ -137,27 +137,19 @@ def _name(piece: Any, signature: Signature | None) -> str:
 def _tensor(value: Any) -> NDArray[Any]:
     """Return a value as an array; one that is neither a number, nor text, nor an array is JSON."""
     try:
-        array = np.array(value if isinstance(value, list) else [value], dtype=object)
-    except ValueError:  # lists of several lengths
-        return _json(value)
+        return _plain_tensor(np.array(value if isinstance(value, list) else [value], dtype=object))
+    except (ValueError, OverflowError):  # lists of several lengths, mixed types, huge numbers
+        return np.array([encode_piece(value).decode()], dtype=object)
+
+
+def _plain_tensor(array: NDArray[Any]) -> NDArray[Any]:
     kinds = {type(item) for item in array.flat}
     if kinds and kinds <= {str, bytes}:
         return array
     if kinds == {bool}:
         return array.astype(np.bool_)
     if kinds == {int}:
-        return _integers(array, value)
+        return array.astype(np.int64 if array.max() <= _MAX_INT64 else np.uint64)
     if kinds - {type(None)} and kinds <= {int, float, type(None)}:
         return array.astype(np.float64)  # what is not finite came as none, and is NaN again
-    return _json(value)
-
-
-def _integers(array: NDArray[Any], value: Any) -> NDArray[Any]:
-    least, most = array.min(), array.max()
-    if most <= _MAX_INT64 and least >= ~_MAX_INT64:
-        return array.astype(np.int64)
-    return array.astype(np.uint64) if least >= 0 and most <= _MAX_UINT64 else _json(value)
-
-
-def _json(value: Any) -> NDArray[Any]:
-    return np.array([encode_piece(value).decode()], dtype=object)
+    raise ValueError(kinds)

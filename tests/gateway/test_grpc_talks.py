@@ -21,11 +21,12 @@ from gateway.queue_metrics import CANCELLED
 from gateway.turns import IN_FLIGHT
 from registry.route import Route
 from registry.tensors import Batch, Prediction
-from tests.gateway.patients import RECORDS, Patient, predict_of
+from tests.gateway.patients import RECORDS, SPLIT, Patient, predict_of
 from tests.gateway.serving.talkers import talking, until
 from tests.interop.client import free_port
 
 PATIENCE_S = 30.0
+GRACE_S = 0.2
 TALKER, CLERK = "1", "2"
 """The versions: one talks, one answers whole."""
 PIECES = {"stream": True}
@@ -70,8 +71,13 @@ class Home:
     def run(self, story: Coroutine[Any, Any, Any]) -> Any:
         return self.loop.run_until_complete(asyncio.wait_for(story, PATIENCE_S))
 
+    async def _close(self) -> None:
+        own = asyncio.all_tasks()
+        await self.stack.aclose()
+        await until(lambda: asyncio.all_tasks() <= own)  # the process has been seen off
+
     def close(self) -> None:
-        self.run(self.stack.aclose())
+        self.run(self._close())
         self.loop.close()
 
 
@@ -82,11 +88,11 @@ async def served(predict: Predict, **options: Any) -> AsyncIterator[Any]:
     address = f"127.0.0.1:{free_port()}"
     server = GrpcServer(predict, door, address, max_body_bytes=99_999, **options)
     await server.start()
-    try:
-        async with grpc.aio.insecure_channel(address) as channel:
+    async with grpc.aio.insecure_channel(address) as channel:
+        try:
             yield channel
-    finally:
-        await server.stop(1.0)
+        finally:
+            await server.stop(GRACE_S)
 
 
 @pytest.fixture(scope="module")
@@ -380,3 +386,62 @@ def test_who_takes_nothing_is_held_for_gone(home: Home, tmp_path: Path) -> None:
         "No answer was taken for 0.2 s.",
     )
     assert ats(home.run(answers(home.channel, talk(2)))) == [1, 2]
+
+
+def test_a_server_that_stops_ends_a_talk_after_its_grace(home: Home, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    async def story() -> Any:
+        async with served(home.predict) as channel:
+            stream = open_stream(channel)
+            await stream.write(talk(ENDLESS, log=str(log)))
+            await stream.read()
+        await until(log.exists)
+        await until(lambda: home.predict.intake.requests == 0)
+        return await stream.code()
+
+    assert home.run(story()) in {grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE}
+
+
+def test_stable_answers_for_a_candidate_whose_process_was_killed(
+    home: Home, tmp_path: Path
+) -> None:
+    """In mid-talk it is an error; afterwards the candidate refuses, and nothing was told yet."""
+
+    async def story() -> list[Any]:
+        async with talking(tmp_path) as killed:
+            killed.key = RECORDS[2].key
+            held: list[Any] = [home.runner, killed]
+            async with served(predict_of(SPLIT, *held)) as channel:
+                stream = open_stream(channel)
+                asked = talk(1, "a", deed="import os; os.kill(os.getpid(), 9)")
+                asked.model_version = ""
+                await stream.write(asked)
+                first = [await stream.read(), await stream.read()]
+                asked = talk(1, "b")
+                asked.model_version = ""
+                await stream.write(asked)
+                return [*first, await stream.read()]
+
+    piece_of_2, error, piece_of_1 = home.run(story())
+
+    assert piece_of_2.infer_response.model_version == "2"
+    assert "The process of 'oak' version 2 ended" in error.error_message
+    assert told(error)[0] == "a"
+    assert told(piece_of_1) == ("b", piece(1), True)
+    assert piece_of_1.infer_response.model_version == "1"
+
+
+def test_who_finds_no_room_is_told_and_the_stream_goes_on(home: Home) -> None:
+    """A stream is held to what all requests are held to: here, to bytes."""
+    held: list[Any] = [home.runner, home.clerk]
+    predict = predict_of(Route(production=1, staging=2), *held, max_bytes=1000)
+
+    async def story() -> list[Any]:
+        async with served(predict) as channel:
+            return await answers(channel, talk(1, "large", prompt="x" * 2000), talk(1, "small"))
+
+    got = {of: said for of, said, _ in home.run(story())}
+
+    assert "bytes of requests are held here" in got["large"]
+    assert got["small"] == piece(1)

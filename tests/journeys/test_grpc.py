@@ -45,6 +45,22 @@ def infer(channel: Any, model: str = "Marked", **metadata: str) -> Any:
     return call(request, timeout=PATIENCE_S, metadata=list(metadata.items()), wait_for_ready=True)
 
 
+def stream(channel: Any, model: str, **metadata: str) -> Any:
+    """Ask over a stream, and return the one response."""
+    call = channel.stream_stream(
+        f"{PATH}ModelStreamInfer",
+        request_serializer=message("ModelInferRequest").SerializeToString,
+        response_deserializer=message("ModelStreamInferResponse").FromString,
+    )
+    request = message("ModelInferRequest")(model_name=model, id="s", inputs=[ROW])
+    request.parameters["stream"].bool_param = True
+    asked = call(
+        iter([request]), timeout=PATIENCE_S, metadata=list(metadata.items()), wait_for_ready=True
+    )
+    [response] = list(asked)
+    return response
+
+
 def answer(channel: Any, **metadata: str) -> float:
     [output] = infer(channel, **metadata).outputs
     return float(output.contents.fp64_contents[0])
@@ -134,9 +150,15 @@ def test_calls_need_a_token_where_auth_is_on(tmp_path: Path) -> None:
                 with pytest.raises(grpc.RpcError) as refusal:
                     infer(channel, "Nobody", **metadata)
                 told.append(refusal.value.code())
+            refused = stream(channel, "Nobody")
+            missing = stream(channel, "Nobody", authorization=bearer)
 
     assert told == [
         grpc.StatusCode.UNAUTHENTICATED,
         grpc.StatusCode.UNAUTHENTICATED,
         grpc.StatusCode.NOT_FOUND,
     ]
+    assert "token" in refused.error_message.lower()
+    assert "No registered model 'Nobody'" in missing.error_message
+    # Nothing is read of a request whose caller may not come in.
+    assert (refused.infer_response.id, missing.infer_response.id) == ("", "s")
