@@ -65,7 +65,7 @@ class GrpcTalks:
     async def answer(
         self, assignment: Assignment, asked: Asked, body: bytes, turn: Turn
     ) -> Told | None:
-        """Answer a request in pieces, if it wants that of a model that talks.
+        """Answer a request in pieces, as it wants, if the model talks.
 
         Returns:
             What was told; ``None`` where the usual path answers.
@@ -73,8 +73,6 @@ class GrpcTalks:
         Raises:
             StagedoorError: It is refused; nothing was sent.
         """
-        if not turn.wish.is_piecewise:
-            return None
         began_s = time.monotonic()
         with self._holdings.lease(assignment.key) as servable:
             if not isinstance(servable, Runner | Crew) or not servable.can_talk:

@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,24 @@ import uvloop
 
 from gateway.auth.door import Door
 from gateway.auth.hosts import host_policy
+from gateway.auth.policy import Permission
 from gateway.grpc_server import GrpcServer
+from gateway.lines import Asked
 from gateway.metrics import REQUESTS
 from gateway.predict import Predict
+from gateway.protocols.call import Action, Call, ProtocolName
 from gateway.protocols.v2_messages import message
+from gateway.protocols.wires import BodyHead
 from gateway.queue_metrics import CANCELLED
-from gateway.turns import IN_FLIGHT
+from gateway.talks import Told
+from gateway.turns import IN_FLIGHT, Stream, Turn
+from registry.references import Live
 from registry.route import Route
 from registry.tensors import Batch, Prediction
 from tests.gateway.patients import RECORDS, SPLIT, Patient, predict_of
 from tests.gateway.serving.talkers import talking, until
 from tests.interop.client import free_port
+from tracking.errors import DeadlineExceeded
 
 PATIENCE_S = 30.0
 GRACE_S = 0.2
@@ -321,6 +329,33 @@ def test_a_talk_ends_when_its_time_is_over_and_the_stream_goes_on(
     assert "time for this request was over" in fast[1]
     assert "time for this request was over" in mute[1]
     assert good == ("good", piece(1), True)
+
+
+def test_a_talk_ends_in_time_also_for_who_reads_slowly(home: Home) -> None:
+    """The next piece is always there already when the last one has been taken."""
+    call = Call(ProtocolName.V2_GRPC, Action.INFER, Permission.PREDICT, "oak", Live())
+    asked = Asked(call, BodyHead(), b"", "id")
+    ends: list[Told | None] = []
+
+    async def take_slowly(_response: bytes) -> None:
+        await asyncio.sleep(0.004)
+
+    async def answer(turn: Turn, body: bytes) -> None:
+        turn.read(body)
+        tell = partial(home.predict.grpc_talks.answer, asked=asked, body=body, turn=turn)
+        ends.append(await home.predict.talk(asked, math.inf, tell))
+
+    async def requests() -> AsyncIterator[bytes]:
+        yield talk(ENDLESS, timeout=100_000).SerializeToString()
+
+    async def story() -> None:
+        await Stream(take_slowly, PATIENCE_S).serve(requests(), answer)
+
+    home.run(story())
+
+    [told] = ends
+    assert told is not None
+    assert (told.status, told.code) == (504, DeadlineExceeded.code)
 
 
 async def until_last(stream: Any, request_id: str) -> tuple[Any, ...]:
