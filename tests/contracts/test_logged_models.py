@@ -94,7 +94,7 @@ def test_a_model_without_a_name_gets_one(store: TrackingStore) -> None:
 
 @pytest.mark.parametrize("name", ["", "a/b", "a:b", "a.b", "50%", "'a", '"a', "x" * 501, "a\0b"])
 def test_a_name_that_no_model_may_have_is_refused(store: TrackingStore, name: str) -> None:
-    with pytest.raises(InvalidRequest, match="name|NUL"):
+    with pytest.raises(InvalidRequest, match=r"name|NUL"):
         make(store, name)
 
 
@@ -312,7 +312,7 @@ def test_a_run_that_read_and_made_nothing_tells_nothing(store: TrackingStore) ->
 def test_a_dataset_that_may_not_be_is_refused(store: TrackingStore, dataset: Dataset) -> None:
     inputs = LogInputs(run_id=start(store), datasets=[DatasetInput(dataset=dataset)])
 
-    with pytest.raises(InvalidRequest, match="dataset|NUL"):
+    with pytest.raises(InvalidRequest, match=r"dataset|NUL"):
         store.log_inputs(inputs)
 
 

@@ -132,7 +132,7 @@ def test_the_name_of_a_deleted_experiment_stays_taken(store: TrackingStore) -> N
 
 @pytest.mark.parametrize("name", ["", "x" * 501, "a\0b"])
 def test_a_name_that_cannot_be_kept_is_refused(store: TrackingStore, name: str) -> None:
-    with pytest.raises(InvalidRequest, match="'name'|NUL"):
+    with pytest.raises(InvalidRequest, match=r"'name'|NUL"):
         store.create_experiment(CreateExperiment(name=name))
 
 
