@@ -24,13 +24,16 @@ from registry.sql_past import (
 )
 from registry.switches import Cause
 from registry.transfer.file_copy import FileCopier
+from registry.transfer.model_mending import mend_model
 from registry.transfer.settlement import Settlement, settle
-from registry.transfer.source import PastModel
+from registry.transfer.source import Broken, PastModel
 from registry.transfer.tally import Tally
 from registry.transfer.target import Target
 from registry.transfer.version_sources import Settled, is_bucket, settle_source
+from registry.wire import RegisteredModel
 from tracking.clock import now_ms
 from tracking.errors import InvalidRequest, ResourceConflict, ResourceMissing
+from tracking.paths import check_path
 from tracking.sql_past import Effect
 
 ACTOR = "stagedoor import"
@@ -56,8 +59,12 @@ class ModelImport:
     def bring(self, past: PastModel) -> None:
         """Bring over a model with all its versions."""
         what = f"model {past.model.name!r}"
+        past, changes, lost = mend_model(past)
+        self._tally.change(changes)
+        for broken in lost:
+            self._tally.fail(broken.what, broken.why)
         try:
-            sources = self._settle_sources(past)
+            sources = self._settle_sources(what, past)
             with self._target.database.read() as connection:
                 effects_on_model(connection, _incoming(connection, past, sources))
             sources = {n: self._copy(what, n, settled) for n, settled in sources.items()}
@@ -77,20 +84,33 @@ class ModelImport:
         except (InvalidRequest, ResourceMissing) as error:
             self._tally.fail(f"stages and aliases of {what}", error.message)
 
-    def _settle_sources(self, past: PastModel) -> dict[str, Settled]:
+    def _settle_sources(self, what: str, past: PastModel) -> dict[str, Settled]:
         """Return what the source of each version is here; of those that may be kept."""
         sources = {}
         for kept in past.versions:
-            moved = replace(kept, files=self._copier.normalize(kept.files))
+            of = f"{what}, version {kept.version.version}"
             try:
+                moved = replace(kept, files=self._copier.normalize(kept.files))
                 settled = settle_source(moved, self._copier.folders)
             except InvalidRequest as error:
-                what = f"model {past.model.name!r}, version {kept.version.version}"
-                self._tally.fail(what, error.message)
-                continue
-            leaves = settled.files is not None and self._copier.leaves(settled.files)
-            sources[kept.version.version] = replace(settled, storage=None) if leaves else settled
+                self._tally.fail(of, error.message)
+            except ValueError as error:  # of urlsplit, which knows hosts that are none
+                self._tally.fail(of, f"its source is no URI: {error}")
+            else:
+                sources[kept.version.version] = self._with_folder(of, settled)
         return sources
+
+    def _with_folder(self, what: str, settled: Settled) -> Settled:
+        """Return a version's source without a folder that it cannot have here."""
+        if settled.files is not None and self._copier.leaves(settled.files):
+            return replace(settled, storage=None)
+        try:
+            with self._target.database.read() as connection:
+                check_path(settled.storage or find_storage(connection, settled.source) or "-")
+        except InvalidRequest as error:
+            self._tally.change([Broken(what, f"it comes without files: {error.message}")])
+            return replace(settled, storage=None, files=None)
+        return settled
 
     def _copy(self, what: str, number: str, settled: Settled) -> Settled:
         """Copy the files of a version that come from no run; what cannot be copied stays there."""
@@ -133,7 +153,7 @@ class ModelImport:
             return
         settlement = Settlement(
             given,
-            aliases={a.alias: parse_version(a.version) for a in past.model.aliases},
+            aliases=self._kept_aliases(past.model, effects),
             is_changed=set(effects.values()) != {Effect.UNCHANGED},
         )
         cause = Cause(ACTOR, f"imported from {self._origin}", now_ms())
@@ -148,12 +168,32 @@ class ModelImport:
                 " Production as well, and only one can be"
             )
 
+    def _kept_aliases(
+        self, model: RegisteredModel, effects: Mapping[str, Effect]
+    ) -> dict[str, int]:
+        """Return where aliases point, of those whose version is here."""
+        gone = [
+            Broken(f"model {model.name!r}", f"alias {a.alias!r} is left out with its version")
+            for a in model.aliases
+            if a.version not in effects
+        ]
+        self._tally.change(gone)
+        return {a.alias: parse_version(a.version) for a in model.aliases if a.version in effects}
+
     def _seal(self, model: str, version: int) -> None:
         """Seal a version unless some of its files could not be copied."""
         with self._target.database.read() as connection:
             storage = read_storage(connection, (model, version))
         if storage is None or not self._copier.has_failed(storage):
             seal_version(self._target.database, self._target.files.artifacts, model, version)
+
+
+def _find_storage(connection: Connection, source: str) -> str | None:
+    """Return the folder that a source stands for; none if nothing here can have its name."""
+    try:
+        return find_storage(connection, source)
+    except InvalidRequest:
+        return None
 
 
 def _incoming(connection: Connection, past: PastModel, sources: Mapping[str, Settled]) -> Incoming:
@@ -165,7 +205,7 @@ def _incoming(connection: Connection, past: PastModel, sources: Mapping[str, Set
             if kept.version.version in sources
         ],
         storages={
-            number: settled.storage or find_storage(connection, settled.source)
+            number: settled.storage or _find_storage(connection, settled.source)
             for number, settled in sources.items()
         },
         last_version=past.last_version,

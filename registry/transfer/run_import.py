@@ -4,7 +4,7 @@ A run comes whole, in one transaction with its points and with other runs; only 
 points takes several. Called by ``registry.transfer.importer``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, groupby
 from operator import itemgetter
@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from registry.garbage_rules import proxied_folder
 from registry.transfer.file_copy import FileCopier
+from registry.transfer.run_mending import mend_experiment, mend_logged_model, mend_run
 from registry.transfer.source import Broken, Source
 from registry.transfer.tally import Tally
 from registry.transfer.target import Target
@@ -36,7 +37,7 @@ from tracking.sql_past import (
     put_runs,
 )
 from tracking.sql_points import count_new, put_points
-from tracking.wire import Experiment
+from tracking.wire import Experiment, Metric
 from tracking.wire_models import LoggedModel
 
 ROOT = "mlflow-artifacts:/"
@@ -86,10 +87,12 @@ class RunImport:
         batches = self._source.runs(given.experiment_id)
         first = next(batches, [])
         try:
-            here = self._put_experiment(check_experiment(given), first)
+            mended, told = mend_experiment(given)
+            here = self._put_experiment(check_experiment(mended), first)
         except (InvalidRequest, ResourceExists) as error:
             self._tally.fail(f"experiment {given.name!r}", error.message)
             return
+        self._tell(f"experiment {given.name!r}", told)
         for batch in chain([first], batches):
             yield from self._bring_runs(here, batch)
         for past in self._source.logged_models(given.experiment_id):
@@ -123,7 +126,10 @@ class RunImport:
             try:
                 group.runs.append(self._moved(here, past))
                 for piece in self._source.points(past):
-                    group.points.extend((past.id, *check_point(metric)) for metric in piece)
+                    group.points.extend(
+                        (past.id, key, point)
+                        for _, key, point in self._sound(f"run {past.id}", piece)
+                    )
                     if len(group.points) >= _POINTS_AT_ONCE:
                         yield self._write(group)
                         group = Group([], [])
@@ -133,8 +139,26 @@ class RunImport:
                 group = group.without(past.id)
         yield self._write(group)
 
+    def _sound(self, what: str, piece: Iterable[Metric]) -> Iterator[tuple[Metric, str, Point]]:
+        """Yield the points that may be kept; of the others, tell of the first of each key."""
+        refused: dict[str, str] = {}
+        for metric in piece:
+            try:
+                key, point = check_point(metric)
+            except InvalidRequest as error:
+                refused.setdefault(metric.key, error.message)
+            else:
+                yield metric, key, point
+        self._tell(
+            what, [f"points of {k!r:.300} are left out: {why}" for k, why in refused.items()]
+        )
+
+    def _tell(self, what: str, sentences: Iterable[str]) -> None:
+        self._tally.change(Broken(what, sentence) for sentence in sentences)
+
     def _moved(self, here: Experiment, past: PastRun) -> PastRun:
         """Return a run as it is to be here, and note where its files are and where they go."""
+        past, told = mend_run(past)
         info = check_run(past).run.info
         location = run_location(here.artifact_location, info.run_id)
         self.run_ids.add(info.run_id)
@@ -143,6 +167,7 @@ class RunImport:
             experiment_id=here.experiment_id,
             artifact_uri=self._settle(info.artifact_uri, location),
         )
+        self._tell(f"run {past.id}", told)
         return replace(past, run=replace(past.run, info=moved))
 
     def _settle(self, location: str, here: str) -> str:
@@ -191,11 +216,13 @@ class RunImport:
         self._copy(f"logged model {past.id}", moved.model.info.artifact_uri)
 
     def _moved_model(self, here: Experiment, past: PastLoggedModel) -> PastLoggedModel:
+        what = f"logged model {past.id}"
+        past, told = mend_logged_model(past)
         info, data = check_logged_model(past).model.info, past.model.data
-        for metric in data.metrics:
-            check_point(metric)
+        self._tell(what, told)
+        metrics = [metric for metric, _, _ in self._sound(what, data.metrics)]
         with self._target.database.read() as connection:
-            known = known_runs(connection, [metric.run_id or "" for metric in data.metrics])
+            known = known_runs(connection, [metric.run_id or "" for metric in metrics])
         known |= self.run_ids if self._target.is_dry else set()
         location = model_location(here.artifact_location, info.model_id)
         moved = replace(
@@ -203,8 +230,8 @@ class RunImport:
             experiment_id=here.experiment_id,
             artifact_uri=self._settle(info.artifact_uri, location),
         )
-        kept = [metric for metric in data.metrics if metric.run_id in known]
-        if len(kept) < len(data.metrics):
+        kept = [metric for metric in metrics if metric.run_id in known]
+        if len(kept) < len(metrics):
             self._tally.note(f"points of logged model {past.id} by runs that are not here")
         return replace(past, model=LoggedModel(moved, replace(data, metrics=kept)))
 

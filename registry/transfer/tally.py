@@ -18,6 +18,7 @@ class Tally:
         self.copied_bytes = 0
         self.problems: list[Broken] = []
         self.notes: list[str] = []
+        self.changed: dict[Broken, None] = {}
         self.left_out: dict[str, int] = {}
 
     @property
@@ -40,6 +41,10 @@ class Tally:
     def fail(self, what: str, why: str) -> None:
         """Note something that could not be brought over."""
         self.problems.append(Broken(what, why))
+
+    def change(self, changes: Iterable[Broken]) -> None:
+        """Note parts of things that came, which were left out or made to fit; each once."""
+        self.changed.update(dict.fromkeys(changes))
 
     def note(self, text: str) -> None:
         """Note something that a person should know, and that is no failure."""

@@ -1,6 +1,6 @@
 """What ``stagedoor import`` and ``export`` tell: a bar or lines while they work, then a summary."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
@@ -50,7 +50,10 @@ class Report:
             click.echo(_plain(f"note: {text}."))
         for kind, count in tally.left_out.items():
             click.echo(f"left out: {count:,} {kind}, which have no place here.")
-        _show_problems(tally.problems)
+        for line in _grouped("changed", tally.changed):
+            click.echo(line)
+        for line in _grouped("failed", tally.problems):
+            click.echo(line, err=True)
         click.echo(self._verdict(tally))
         return 1 if tally.problems else 0
 
@@ -116,14 +119,14 @@ def watching() -> Iterator[Watcher]:
         yield _Bar(progress)
 
 
-def _show_problems(problems: list[Broken]) -> None:
-    """Name every failure; those of one cause together."""
-    ordered = sorted(problems, key=lambda broken: broken.why)
+def _grouped(label: str, told: Iterable[Broken]) -> Iterator[str]:
+    """Yield a line for every cause, with the things it happened to."""
+    ordered = sorted(told, key=lambda broken: broken.why)
     for why, group in groupby(ordered, key=lambda broken: broken.why):
         named = [broken.what for broken in group]
         shown = ", ".join(named[:_MOST_NAMED])
         more = f" and {len(named) - _MOST_NAMED:,} more" if len(named) > _MOST_NAMED else ""
-        click.echo(_plain(f"failed: {shown}{more}: {why}"), err=True)
+        yield _plain(f"{label}: {shown}{more}: {why}")
 
 
 def _plain(told: str) -> str:

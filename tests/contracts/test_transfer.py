@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry.transfer.selection import Selection
-from registry.wire import CreateModel, CreateVersion, TransitionStage
-from tests.contracts.transfer_house import House, furnish, mlflow_tables, reasons
+from registry.wire import CreateModel, CreateVersion, SearchRequest, TransitionStage
+from tests.contracts.transfer_house import House, furnish, mlflow_tables, odd_tables, reasons
 from tracking.artifacts import open_artifacts
 from tracking.errors import InvalidRequest, ResourceExists
 from tracking.sql_past import Effect
@@ -294,3 +294,49 @@ def test_only_what_was_named(house: House, tmp_path: Path) -> None:
     with pytest.raises(ResourceExists):
         house.write_out(tmp_path / "model")
     assert not list(tmp_path.glob("*.unfinished"))
+
+
+def test_an_odd_part_is_left_out_or_mended_and_the_rest_of_its_run_comes(
+    other: House, tmp_path: Path
+) -> None:
+    odd_tables(tmp_path / "mlflow.db")
+
+    tally = other.bring(f"sqlite:///{tmp_path}/mlflow.db")
+
+    run = other.tracking.run("a" * 32)
+    assert run.info.start_time == 0
+    assert {tag.key: tag.value for tag in run.data.tags} == {
+        "mlflow.runName": "named by its tag",
+        "nul": "x\N{REPLACEMENT CHARACTER}y",
+    }
+    assert {metric.key for metric in run.data.metrics} == {"m"}
+    assert run.inputs is not None
+    assert [given.dataset.name for given in run.inputs.dataset_inputs] == ["iris"]
+    told = [change.why for change in tally.changed if change.what == f"run {'a' * 32}"]
+    for part in ("start_time was before", "'a//b' is left out", "'nul' held", "dataset '' with"):
+        assert any(part in why for why in told), part
+    assert any(why.startswith("points of 'm//n' are left out") for why in told)
+
+
+def test_an_odd_version_or_name_loses_no_other_version(other: House, tmp_path: Path) -> None:
+    odd_tables(tmp_path / "mlflow.db")
+
+    first = other.bring(f"sqlite:///{tmp_path}/mlflow.db")
+    before = other.rows()
+    again = other.bring(f"sqlite:///{tmp_path}/mlflow.db")
+
+    found_models = other.registry.search_models(SearchRequest()).registered_models
+    names = sorted(model.name for model in found_models)
+    assert [name[:248] for name in names] == ["M", "n" * 247 + "-"]
+    for name in names:
+        model = other.registry.model(name)
+        assert model.description == "a\N{REPLACEMENT CHARACTER}b"
+        assert [(a.alias, a.version) for a in model.aliases] == [("best", "2")]
+        found = [other.registry.version(name, str(number)) for number in (1, 2, 3)]
+        assert [version.current_stage for version in found] == ["Production", "None", "None"]
+        assert found[1].source == f"runs:/{'a' * 32}/a"
+    assert [why.partition(": ")[0].endswith(", version 4") for why in reasons(first)] == [True] * 2
+    assert reasons(again) == reasons(first)
+    assert list(again.changed) == list(first.changed)
+    assert {effect for _, effect in again.counts} == {Effect.UNCHANGED}
+    assert other.rows() == before

@@ -1,5 +1,6 @@
 """A database of ours with its artifacts, filled, written out and brought into."""
 
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -154,3 +155,41 @@ def mlflow_tables(uri: str, *, is_old: bool = False) -> None:
         for statement in statements.split(";"):
             connection.execute(text(statement))
     engine.dispose()
+
+
+def odd_tables(path: Path) -> None:
+    """Make the same, with what MLflow accepts and nobody here does, each beside something sound."""
+    mlflow_tables(f"sqlite:///{path}")
+    run, long = "a" * 32, "n" * 300
+    sources = (f"runs:/{run}/a", f"runs:/{run}//a", f"runs:/{run}/a%2525b", "s3://[bad/m")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.executescript(
+            """
+            UPDATE runs SET start_time = -5;
+            INSERT INTO tags SELECT 'a//b', 'lost', run_uuid FROM runs;
+            INSERT INTO tags SELECT 'nul', 'x' || char(0) || 'y', run_uuid FROM runs;
+            INSERT INTO metrics SELECT 'm//n', 1, 7, run_uuid, 0, false FROM runs;
+            CREATE TABLE datasets (dataset_uuid TEXT, name TEXT, digest TEXT,
+                dataset_source_type TEXT, dataset_source TEXT);
+            CREATE TABLE inputs (input_uuid TEXT, source_type TEXT, source_id TEXT,
+                destination_type TEXT, destination_id TEXT);
+            INSERT INTO datasets VALUES ('1', 'iris', 'abc', 's', '{}'), ('2', '', '', 's', '{}');
+            INSERT INTO inputs SELECT 'i' || dataset_uuid, 'DATASET', dataset_uuid, 'RUN', run_uuid
+                FROM runs, datasets;
+            CREATE TABLE registered_models (name TEXT, creation_time BIGINT, description TEXT);
+            CREATE TABLE registered_model_aliases (name TEXT, alias TEXT, version INTEGER);
+            CREATE TABLE model_versions (name TEXT, version INTEGER, creation_time BIGINT,
+                description TEXT, current_stage TEXT, source TEXT, run_id TEXT);
+            """
+        )
+        for name in ("M", long):
+            database.execute("INSERT INTO registered_models VALUES (?, 1, ?)", (name, "a\0b"))
+            for number, source in enumerate(sources, 1):
+                values = (name, number, -1, None, "Production" if number == 1 else "None", source)
+                database.execute(
+                    "INSERT INTO model_versions VALUES (?, ?, ?, ?, ?, ?, NULL)", values
+                )
+            for alias, number in (("best", 2), ("odd", 4)):
+                database.execute(
+                    "INSERT INTO registered_model_aliases VALUES (?, ?, ?)", (name, alias, number)
+                )

@@ -1,5 +1,6 @@
 """What ``stagedoor import`` and ``export`` say, and how they end."""
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -63,6 +64,19 @@ def test_every_failure_is_named_and_the_exit_code_says_so(out: Path, tmp_path: P
     assert told.exit_code == 1
     assert f"failed: run {meta.parent.name}: its meta.yaml cannot be read" in told.output
     assert "1 thing failed" in told.output
+
+
+def test_what_was_made_to_fit_is_told_and_is_no_failure(out: Path, tmp_path: Path) -> None:
+    [meta] = out.glob("0/*/meta.yaml")
+    told_time = re.sub(r"start_time: \d+", "start_time: -5", meta.read_text(encoding="utf-8"))
+    meta.write_text(told_time, encoding="utf-8")
+
+    told, again = bring(out, tmp_path), bring(out, tmp_path)
+
+    assert (told.exit_code, again.exit_code) == (0, 0)
+    line = f"changed: run {meta.parent.name}: its start_time was before 1970, and is 0\n"
+    assert line in told.output
+    assert line in again.output
 
 
 def test_names_of_somebody_else_do_not_reach_the_terminal_raw(out: Path, tmp_path: Path) -> None:
