@@ -31,7 +31,6 @@ SPOILED: dict[str, Callable[[Path], object]] = {
     "linked meta": lambda run: put_link(run / "meta.yaml"),
     "broken metric": lambda run: (run / "metrics/m").write_text("1 one 1\n", encoding="utf-8"),
     "no UTF-8": lambda run: (run / "tags/broken").write_bytes(b"\xff"),
-    "negative time": lambda run: change(run, "start_time: ", "start_time: -"),
     "lost dataset": lambda run: put(run / "inputs/x/meta.yaml", LOST),
 }
 """Ways to spoil a run."""
