@@ -32,15 +32,20 @@ def find_part(header: str | None, size: int) -> Part | None:
         size: Of the file, in bytes.
     """
     match = _RANGE.fullmatch(header or "")
-    if match is None or max(map(len, match.groups())) > _MOST_DIGITS:
+    if match is None:
         return None
-    first, last = match.groups()
-    if not first:
-        return _ending(int(last), size) if last else None
-    if last and int(last) < int(first):
+    first, last = (_number(digits) if digits else None for digits in match.groups())
+    if first is None:
+        return None if last is None else _ending(last, size)
+    if last is not None and last < first:
         return None
-    end = min(int(last) + 1, size) if last else size
-    return Part(int(first), max(0, end - int(first)))
+    end = size if last is None else min(last + 1, size)
+    return Part(first, max(0, end - first))
+
+
+def _number(digits: str) -> int:
+    """Return a number, or one beyond all files in place of what nobody wants to read."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS
 
 
 def _ending(length: int, size: int) -> Part:
