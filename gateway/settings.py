@@ -50,7 +50,10 @@ class ServerSettings(Struct, frozen=True, kw_only=True):
         Meta(description="Host names that callers may use besides loopback names and `host`."),
     ] = ()
     static_prefix: Annotated[
-        str, Meta(description="Path prefix that a proxy in front leaves on, `/mlops`.")
+        str,
+        Meta(
+            description="Path prefix that a proxy in front leaves on, `/mlops`.", pattern="^(/|$)"
+        ),
     ] = ""
     default_model: Annotated[
         str | None,
@@ -122,7 +125,11 @@ class ServingSettings(HoldingSettings, frozen=True, kw_only=True):
         _Seconds, Meta(description="Seconds that running requests get to finish at shutdown.")
     ] = 30.0
     max_body_bytes: Annotated[
-        _Count, Meta(description="Bytes of a request body, but for artifact uploads.")
+        _Count,
+        Meta(
+            description="Bytes of a request body, but for artifact uploads; under `/api/` at least"
+            " 32 MiB."
+        ),
     ] = 16 * 1024 * 1024
 
 

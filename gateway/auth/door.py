@@ -32,6 +32,10 @@ HEALTH_PATHS = frozenset(
     }
 )
 _UPLOAD_PREFIX = b"/api/2.0/mlflow-artifacts/"
+MAX_API_BYTES = 32 * 1024 * 1024
+"""Cap on a body of the API. The profile of a dataset may have 16,777,215 characters, and those in
+quotes take two bytes each."""
+_API_PREFIX = b"/api/"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _MAX_REMEMBERED_HOSTS = 64
 _MAX_TOLD_BYTES = 100
@@ -89,6 +93,7 @@ class Door:
         hosts: Names under which the server may be addressed.
         callers: Who has which credential; none when auth is off.
         max_body_bytes: Cap on a body.
+        max_api_bytes: Cap on a body of the API, if that is more.
         max_upload_bytes: Cap on an uploaded artifact.
     """
 
@@ -99,11 +104,13 @@ class Door:
         *,
         max_body_bytes: int,
         max_upload_bytes: int,
+        max_api_bytes: int = MAX_API_BYTES,
     ) -> None:
         self._hosts = hosts
         self._callers = callers
         self._max_body_bytes = max_body_bytes
         self._max_upload_bytes = max_upload_bytes
+        self._max_api_bytes = max(max_body_bytes, max_api_bytes)
         self._least_limit_bytes = min(max_body_bytes, max_upload_bytes)
         self._remembered_hosts: set[bytes] = set()
 
@@ -152,7 +159,7 @@ class Door:
         permission: Permission | None,
     ) -> None:
         _check_permission(principal, permission)
-        # Most bodies are below both limits.
+        # Most bodies are below all limits.
         if head.length > self._least_limit_bytes and head.length > self.body_limit(scope):
             raise TooLarge(_too_large(self.body_limit(scope)))
         if head.encoding and head.encoding != b"identity":
@@ -181,8 +188,11 @@ class Door:
 
     def body_limit(self, scope: Mapping[str, Any]) -> int:
         """Return how many bytes a request's body may have."""
-        is_upload = scope["raw_path"].startswith(_UPLOAD_PREFIX)
-        return self._max_upload_bytes if is_upload else self._max_body_bytes
+        raw_path = scope["raw_path"]
+        if not raw_path.startswith(_API_PREFIX):
+            return self._max_body_bytes
+        is_upload = raw_path.startswith(_UPLOAD_PREFIX)
+        return self._max_upload_bytes if is_upload else self._max_api_bytes
 
     async def _identify(self, head: Head) -> Principal | None:
         credential = find_credential(head.authorization) if head.authorization else None

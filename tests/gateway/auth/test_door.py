@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from gateway.auth.door import Door, Head, check_body_size, read_head
+from gateway.auth.door import MAX_API_BYTES, Door, Head, check_body_size, read_head
 from gateway.auth.hosts import host_policy
 from gateway.auth.policy import LOCAL, Permission, Principal
 from tracking.errors import (
@@ -43,7 +43,7 @@ def admit(
     head: Head,
     permission: Permission | None = Permission.READ,
     *,
-    path: bytes = b"/api/x",
+    path: bytes = b"/admin/x",
     method: str = "GET",
     at: Door | None = None,
 ) -> Principal | None:
@@ -126,6 +126,14 @@ def test_an_uploaded_artifact_may_be_larger_than_a_body() -> None:
     assert admit(Head(length=1000), path=path, method="PUT") == LOCAL
     with pytest.raises(TooLarge):
         admit(Head(length=1001), path=path, method="PUT")
+
+
+def test_a_body_of_the_api_may_be_larger_than_one_of_a_model() -> None:
+    path = b"/api/2.0/mlflow/runs/log-inputs"
+
+    assert admit(Head(length=MAX_API_BYTES), path=path, method="POST") == LOCAL
+    with pytest.raises(TooLarge):
+        admit(Head(length=MAX_API_BYTES + 1), path=path, method="POST")
 
 
 def test_the_head_is_read_from_the_headers() -> None:
