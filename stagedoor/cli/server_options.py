@@ -19,6 +19,7 @@ _FLAGS: Mapping[str, tuple[str, ...]] = {
     "server.grpc_port": ("--grpc-port",),
     "server.workers": ("--workers", "-w"),
     "server.allowed_hosts": ("--allowed-hosts",),
+    "server.static_prefix": ("--static-prefix",),
     "serving.preload": ("--preload",),
     "storage.backend_store_uri": ("--backend-store-uri",),
     "storage.default_artifact_root": ("--default-artifact-root",),
@@ -55,7 +56,7 @@ def resolve(given: Mapping[str, Any], extra: Mapping[str, Any] | None = None) ->
 
 def _option(leaf: Leaf, flags: tuple[str, ...]) -> click.Option:
     is_flag = isinstance(leaf.default, bool)
-    shown = "unset" if leaf.default in (None, ()) else str(leaf.default)
+    shown = "unset" if leaf.default in (None, (), "") else str(leaf.default)
     return click.Option(
         [*flags, _name(leaf.path)],
         is_flag=is_flag,

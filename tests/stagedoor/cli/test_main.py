@@ -81,6 +81,7 @@ def test_config_hides_the_password_of_the_database() -> None:
     ("arguments", "environment", "reason"),
     [
         (("--port", "99999"), {}, "'server.port' (command line) is 99999"),
+        (("--static-prefix", "x"), {}, "'server.static_prefix' (command line) is 'x'"),
         ((), {"STAGEDOOR_SERVER__COLOUR": "red"}, "'server.colour' (environment) is no setting"),
     ],
 )
@@ -107,6 +108,14 @@ def test_db_upgrade_refuses_what_is_no_database() -> None:
 
     assert answer.exit_code == 1
     assert answer.output.startswith("Error: ")
+
+
+def test_a_path_of_a_proxy_is_an_option_of_the_server() -> None:
+    told, told_in = call("config", "--static-prefix", "/x"), call("server", "--help")
+
+    assert "server.static_prefix" in told.output
+    assert "/x" in next(line for line in told.output.splitlines() if "static_prefix" in line)
+    assert "--static-prefix TEXT" in told_in.output
 
 
 def test_a_wide_address_without_auth_is_refused(tmp_path: Path) -> None:
