@@ -21,7 +21,15 @@ from gateway.asgi import (
     Ticket,
     send_at_once,
 )
-from gateway.auth.door import Door, Head, Pass, PermissionOf, check_body_size, read_head
+from gateway.auth.door import (
+    HEALTH_PATHS,
+    Door,
+    Head,
+    Pass,
+    PermissionOf,
+    check_body_size,
+    read_head,
+)
 from gateway.auth.policy import Permission
 from gateway.errors import Refusal, render
 from gateway.protocols import v2_rest
@@ -31,10 +39,12 @@ from tracking.errors import InvalidRequest, StagedoorError
 _PREDICT_PREFIXES = (b"/models/", b"/v1/models/", b"/v2/", b"/endpoints/")
 _PREDICT_PATHS = frozenset({b"/v2", b"/invocations", b"/ping"})
 _OPEN_PREDICT_PATHS = frozenset({b"/ping", b"/v2/health/live", b"/v2/health/ready"})
+# What load balancers ask by HEAD: answered as GET is, and the server sends no body.
+_PROBED_PATHS = HEALTH_PATHS | {b"/version"}
 _QUIET_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 REWRITES = (("/ajax-api/", "/api/"), ("/api/2.0/preview/", "/api/2.0/"))
 """Other names of MLflow's paths, and the name that ours have."""
-_NOSNIFF = (b"x-content-type-options", b"nosniff")
+_GUARDS = {b"x-content-type-options": b"nosniff", b"x-frame-options": b"SAMEORIGIN"}
 _NUL = b"%00"
 _LENGTH = b"content-length"
 _OK = 200
@@ -82,6 +92,8 @@ class Dispatch:
             return
         if scope["raw_path"].startswith(self._aliases):
             rewrite(scope, self._rewrites)
+        if scope["method"] == "HEAD" and scope["raw_path"] in _PROBED_PATHS:
+            scope = {**scope, "method": "GET", "extensions": {}}
         request_id = self._ids.take()
         scope.setdefault("state", {})["request_id"] = request_id
         logs.request_id.set(request_id)
@@ -204,14 +216,18 @@ class _Answer:
         self._start: Message | None = None
         self.request_id: str = scope["state"]["request_id"]
         self.status = 0
-        self._headers = [(b"stagedoor-request-id", self.request_id.encode()), worker_header]
+        self._headers = [
+            (b"stagedoor-request-id", self.request_id.encode()),
+            worker_header,
+            *_GUARDS.items(),
+        ]
 
     async def __call__(self, message: Message) -> None:
         """Send one message; the start waits for the first piece of the body."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            given = [header for header in message.get("headers", ()) if header[0] != _NOSNIFF[0]]
-            message["headers"] = [*given, *self._headers, _NOSNIFF]
+            given = [header for header in message.get("headers", ()) if header[0] not in _GUARDS]
+            message["headers"] = [*given, *self._headers]
             self._start = message
             return
         start, self._start = self._start, None

@@ -49,7 +49,7 @@ def health(settings: NamedDependency[SkipValidation[Settings]]) -> str:
 
 
 @get(
-    "/version", media_type=MediaType.TEXT, sync_to_thread=False, opt={"permission": Permission.READ}
+    "/version", media_type=MediaType.TEXT, sync_to_thread=False, opt={"permission": Permission.OPEN}
 )
 def version() -> str:
     """Return the version of MLflow whose API this is."""

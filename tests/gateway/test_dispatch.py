@@ -150,6 +150,7 @@ def test_a_control_answer_tells_its_id_and_its_worker() -> None:
 
     assert headers[b"stagedoor-worker"] == b"w-1"
     assert headers[b"x-content-type-options"] == b"nosniff"
+    assert headers[b"x-frame-options"] == b"SAMEORIGIN"
     request_id = server.control.scope["state"]["request_id"]
     assert headers[b"stagedoor-request-id"] == request_id.encode()
 

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +13,18 @@ from gateway.protocols.call import PREDICT_ROUTES
 from tests.journeys.models import Marked, register
 from tests.journeys.server import STAGEDOOR, Reply, Server, running
 
-OPEN = ["/health", "/health/live", "/health/ready", "/ping", "/v2/health/live", "/v2/health/ready"]
+OPEN = [
+    "/health",
+    "/health/live",
+    "/health/ready",
+    "/ping",
+    "/v2/health/live",
+    "/v2/health/ready",
+    "/version",
+]
 CLOSED = [
     ("GET", "/metrics"),
     ("GET", "/schema"),
-    ("GET", "/version"),
     ("GET", "/api/2.0/mlflow/experiments/search?max_results=1"),
     ("POST", "/api/2.0/mlflow/runs/create"),
     ("GET", "/ajax-api/2.0/mlflow/registered-models/search"),
@@ -55,6 +63,21 @@ def with_token(server: Server, path: str, authorization: str) -> Reply:
 @pytest.mark.parametrize("path", OPEN)
 def test_health_takes_no_token(guarded: Server, path: str) -> None:
     assert guarded.get(path).status == 200
+
+
+@pytest.mark.parametrize("path", OPEN)
+def test_a_probe_by_head_gets_the_head_of_the_answer_and_no_body(
+    guarded: Server, path: str
+) -> None:
+    asked = f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", guarded.port), timeout=30) as probe:
+        probe.sendall(asked.encode())
+        head, _, body = probe.makefile("rb").read().partition(b"\r\n\r\n")
+
+    expected = guarded.get(path).headers["content-length"]
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert f"content-length: {expected}" in head.decode().lower()
+    assert body == b""
 
 
 @pytest.mark.parametrize(("method", "path"), CLOSED)

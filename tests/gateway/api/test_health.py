@@ -68,12 +68,12 @@ def test_a_server_that_is_not_ready_answers_503_with_the_reason() -> None:
     assert (answer.json()["ready"], answer.json()["reason"]) == (False, "draining")
 
 
-def test_health_is_open_and_the_version_is_not() -> None:
+def test_health_and_version_are_open() -> None:
     permissions = {path: permission for _, path, permission in declared(application())}
 
     assert permissions == {
         "/health": Permission.OPEN,
         "/health/live": Permission.OPEN,
         "/health/ready": Permission.OPEN,
-        "/version": Permission.READ,
+        "/version": Permission.OPEN,
     }
