@@ -1,5 +1,7 @@
 """What stands ready before the first worker is forked: the run folder, and the database.
 
+What a bucket's URL lacks is told here as well, once, before every worker fails of it.
+
 Called by the supervisor. The database is prepared in a child of its own, so that the supervisor
 never holds a connection or a thread.
 """
@@ -68,6 +70,22 @@ def prepare_database(settings: Settings) -> None:
         database.close()
 
 
+def check_destination(settings: Settings) -> None:
+    """Check that there is a store for the URL of the artifacts; nothing is asked of it.
+
+    Raises:
+        InvalidRequest: There is none, or the URL or its variables say too little.
+    """
+    from tracking.artifacts import open_artifacts  # noqa: PLC0415 - not in the parent
+
+    if _is_bucket(settings):
+        open_artifacts(settings.storage.artifacts_destination)
+
+
+def _is_bucket(settings: Settings) -> bool:
+    return "://" in settings.storage.artifacts_destination
+
+
 def end_preparing(child: int) -> int:
     """Wait for the child that prepares, if there is one, and return its exit code."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if child else 0
@@ -80,7 +98,8 @@ def start_preparing(settings: Settings) -> int:
         The child, or 0 if there is none: a file that is as it should be needs nothing.
     """
     storage, registry = settings.storage, settings.registry
-    if not settings.auth.enabled and is_prepared(
+    is_plain = not settings.auth.enabled and not _is_bucket(settings)
+    if is_plain and is_prepared(
         storage.backend_store_uri, single_production=registry.single_production
     ):
         return 0
@@ -89,6 +108,7 @@ def start_preparing(settings: Settings) -> int:
         return pid
     code = 1
     try:
+        check_destination(settings)
         prepare_database(settings)
         code = 0
     except Unavailable as error:

@@ -1,8 +1,9 @@
 """The parent of the workers: binds, prepares the database, forks, restarts, and ends them.
 
 It has one thread, loads no model and opens no database (a child prepares it), so that forking is
-safe at any time. A worker that fails never stops the others. ``serve`` is what the command line
-calls; a worker goes on in ``gateway.app.run_worker``.
+safe at any time. A worker that fails never stops the others; only where none of them ever came to
+serve does the server end, so that whoever started it hears of it. ``serve`` is what the command
+line calls; a worker goes on in ``gateway.app.run_worker``.
 """
 
 import gc
@@ -13,7 +14,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -33,6 +34,7 @@ Target = Callable[[Settings, socket.socket, WorkerIdentity], None]
 
 STABLE_AFTER_S = 10.0
 MAX_RESTART_DELAY_S = 30.0
+MOST_FIRST_TRIES = 4
 _KILL_MARGIN_S = 5.0
 _SWEEP_S = 10.0
 _MAX_OPEN_FILES = 65_536
@@ -50,6 +52,7 @@ class Slot(Struct):
         started_at: When it was forked, on the monotonic clock.
         beat_at: When it was last heard of.
         crashes: How many workers in a row ended before they were stable.
+        failures: How many of these in a row were not killed, but ended by themselves.
         restart_at: When to fork the next, while there is none.
     """
 
@@ -59,6 +62,7 @@ class Slot(Struct):
     started_at: float = 0.0
     beat_at: float = 0.0
     crashes: int = 0
+    failures: int = 0
     restart_at: float = 0.0
 
 
@@ -103,6 +107,7 @@ class Supervisor:
         self._kill_at: float | None = None
         self._exit_code = 0
         self._sweep_until = 0.0
+        self._was_stable = False
 
     def run(self) -> int:
         """Fork the workers and look after them; return 0 if all ended as they were told to."""
@@ -113,6 +118,7 @@ class Supervisor:
                 self._wait(wakeup)
                 self._obey_signals()
                 self._reap()
+                self._give_up_if_hopeless()
                 self._kill_overdue()
         _end_strays()
         return self._exit_code
@@ -190,7 +196,10 @@ class Supervisor:
         # Its models end with it; what they started in sessions of its own comes to us.
         self._sweep_until = now + _SWEEP_S
         os.close(slot.beats)
-        slot.crashes = 0 if now - slot.started_at >= STABLE_AFTER_S else slot.crashes + 1
+        is_stable = now - slot.started_at >= STABLE_AFTER_S
+        self._was_stable |= is_stable
+        slot.crashes = 0 if is_stable else slot.crashes + 1
+        slot.failures = 0 if is_stable or code < 0 else slot.failures + 1
         slot.restart_at = now + restart_delay_s(slot.crashes)
         slot.pid, slot.beats = 0, -1
         sweep_dead(self._run_dir)
@@ -201,6 +210,17 @@ class Supervisor:
         elif code:
             self._exit_code = 1
             _LOG.error("worker %d ended with %d instead of draining", slot.index, code)
+
+    def _give_up_if_hopeless(self) -> None:
+        """End a server of which no worker can start; one that has served goes on trying."""
+        failures = [0 if slot.pid else slot.failures for slot in self._slots]
+        if self._kill_at is None and not self._was_stable and is_hopeless(failures):
+            _LOG.error(
+                "no worker can start, in %d tries each, for the reason above; the server ends",
+                MOST_FIRST_TRIES,
+            )
+            self._exit_code = 1
+            self._kill_at = 0.0
 
     def _kill_overdue(self) -> None:
         now = time.monotonic()
@@ -237,6 +257,11 @@ class Supervisor:
 def restart_delay_s(crashes: int) -> float:
     """Decide how long a slot stays empty after ``crashes`` workers in a row were not stable."""
     return 0.0 if crashes <= 1 else min(0.5 * 2.0 ** (crashes - 2), MAX_RESTART_DELAY_S)
+
+
+def is_hopeless(failures: Sequence[int]) -> bool:
+    """Decide whether to try no more, by how many workers in a row failed in each slot."""
+    return min(failures) >= MOST_FIRST_TRIES
 
 
 def _app_target() -> Target:

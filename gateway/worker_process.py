@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from gateway.offspring import adopt
 from gateway.worker import WorkerIdentity, hold_liveness, lock_file_of
+from tracking.errors import StagedoorError
 
 HEARTBEAT_S = 1.0
 STOPPING = (signal.SIGTERM, signal.SIGINT)
@@ -62,6 +63,8 @@ def become_worker(
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
+    except StagedoorError as error:
+        _LOG.error("worker %d cannot start: %s", place.index, error)
     except BaseException:  # noqa: BLE001 - the last frame of this process
         _LOG.exception("worker %d failed", place.index)
     finally:

@@ -1,6 +1,7 @@
 """A tiny application under the real supervisor; started by test_supervisor.py as a process.
 
-Arguments: settings as a JSON object by path, and what the worker of index 1 does wrong.
+Arguments: settings as a JSON object by path, and what the worker of index 1 does wrong, or
+each of them.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from gateway.http_server import DoorConfig, DoorServer
 from gateway.settings import Settings, load_settings
 from gateway.supervisor import serve
 from gateway.worker import WorkerIdentity
+from tracking.errors import InvalidRequest
 
 
 class TinyApp:
@@ -60,6 +62,9 @@ def count() -> float:
 
 def target(settings: Settings, listening: socket.socket, identity: WorkerIdentity) -> None:
     fault = sys.argv[2] if identity.index == 1 else ""
+    if sys.argv[2] == "refuse":
+        message = "this will never work"
+        raise InvalidRequest(message)
     if fault == "raise":
         message = "cannot start"
         raise RuntimeError(message)

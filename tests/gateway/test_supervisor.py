@@ -15,7 +15,13 @@ from typing import Any
 import pytest
 
 from gateway.settings import ServerSettings, Settings
-from gateway.supervisor import MAX_RESTART_DELAY_S, restart_delay_s, serve
+from gateway.supervisor import (
+    MAX_RESTART_DELAY_S,
+    MOST_FIRST_TRIES,
+    is_hopeless,
+    restart_delay_s,
+    serve,
+)
 from gateway.worker import live_worker_ids
 from tracking.errors import InvalidRequest
 
@@ -137,6 +143,38 @@ def test_a_worker_that_cannot_start_does_not_stop_the_others(
 
     assert set(server.answering()) == {0}
     assert server.end() == 0
+
+
+def test_a_server_of_which_no_worker_can_start_ends(start: Callable[..., Server]) -> None:
+    server = start(fault="refuse")
+
+    assert server.process.wait(DEADLINE_S) == 1
+    logged = server.logged()
+    assert logged.count("worker 0 cannot start: this will never work") == MOST_FIRST_TRIES
+    assert "no worker can start" in logged.splitlines()[-1]
+    assert "Traceback" not in logged
+
+
+def test_a_bucket_of_which_too_little_is_said_is_a_clear_end(
+    start: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
+
+    server = start(storage__artifacts_destination="az://c/x")
+
+    assert server.process.wait(DEADLINE_S) == 1
+    [line] = server.logged().splitlines()
+    assert "Set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY" in line
+    assert "Traceback" not in line
+
+
+@pytest.mark.parametrize(
+    ("failures", "expected"), [([4, 4], True), ([9, 3], False), ([0], False), ([4], True)]
+)
+def test_a_server_gives_up_when_every_slot_has_failed(
+    failures: list[int], *, expected: bool
+) -> None:
+    assert is_hopeless(failures) is expected
 
 
 def test_a_stopped_worker_is_killed_and_replaced(start: Callable[..., Server]) -> None:
