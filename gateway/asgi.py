@@ -16,6 +16,9 @@ Headers = list[tuple[bytes, bytes]]
 REPLY = "stagedoor.reply"
 """The extension of ASGI by which a server takes a whole answer: see ``quick_protocol``."""
 
+IS_PROBE = "is_probe"
+"""Set in the state of a request by HEAD that is answered as one by GET, without its bytes."""
+
 
 class Flight(Protocol):
     """A request that is answered outside of ASGI. Event loop only."""

@@ -11,6 +11,7 @@ from functools import partial
 
 from gateway import logs
 from gateway.asgi import (
+    IS_PROBE,
     App,
     FindTicket,
     Flight,
@@ -39,8 +40,9 @@ from tracking.errors import InvalidRequest, StagedoorError
 _PREDICT_PREFIXES = (b"/models/", b"/v1/models/", b"/v2/", b"/endpoints/")
 _PREDICT_PATHS = frozenset({b"/v2", b"/invocations", b"/ping"})
 _OPEN_PREDICT_PATHS = frozenset({b"/ping", b"/v2/health/live", b"/v2/health/ready"})
-# What load balancers ask by HEAD: answered as GET is, and the server sends no body.
+# What load balancers and downloaders ask by HEAD: answered as GET is, and the server sends no body.
 _PROBED_PATHS = HEALTH_PATHS | {b"/version"}
+_PROBED_PREFIX = b"/api/2.0/mlflow-artifacts/artifacts/"
 _QUIET_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 REWRITES = (("/ajax-api/", "/api/"), ("/api/2.0/preview/", "/api/2.0/"))
 """Other names of MLflow's paths, and the name that ours have."""
@@ -92,8 +94,8 @@ class Dispatch:
             return
         if scope["raw_path"].startswith(self._aliases):
             rewrite(scope, self._rewrites)
-        if scope["method"] == "HEAD" and scope["raw_path"] in _PROBED_PATHS:
-            scope = {**scope, "method": "GET", "extensions": {}}
+        if scope["method"] == "HEAD":
+            scope = _answered(scope)
         request_id = self._ids.take()
         scope.setdefault("state", {})["request_id"] = request_id
         logs.request_id.set(request_id)
@@ -242,6 +244,15 @@ class _Answer:
             return False
         lines = [b"%b: %b\r\n" % header for header in start["headers"] if header[0] != _LENGTH]
         return send_at_once(self._scope, b"".join(lines), message.get("body", b""))
+
+
+def _answered(scope: Scope) -> Scope:
+    """Return what is answered in place of a request by HEAD: one by GET, where that is meant."""
+    raw_path = scope["raw_path"]
+    if raw_path not in _PROBED_PATHS and not raw_path.startswith(_PROBED_PREFIX):
+        return scope
+    state = {**scope.get("state", {}), IS_PROBE: True}
+    return {**scope, "method": "GET", "extensions": {}, "state": state}
 
 
 def is_predict_path(raw_path: bytes) -> bool:

@@ -65,19 +65,39 @@ def test_health_takes_no_token(guarded: Server, path: str) -> None:
     assert guarded.get(path).status == 200
 
 
+def head_of(server: Server, path: str) -> tuple[str, bytes]:
+    """Ask by HEAD, and return the head of the answer and all that comes after it."""
+    asked = f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\nRange: bytes=0-1\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as probe:
+        probe.sendall(f"{asked}Connection: close\r\n\r\n".encode())
+        head, _, rest = probe.makefile("rb").read().partition(b"\r\n\r\n")
+    return head.decode().lower(), rest
+
+
 @pytest.mark.parametrize("path", OPEN)
 def test_a_probe_by_head_gets_the_head_of_the_answer_and_no_body(
     guarded: Server, path: str
 ) -> None:
-    asked = f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", guarded.port), timeout=30) as probe:
-        probe.sendall(asked.encode())
-        head, _, body = probe.makefile("rb").read().partition(b"\r\n\r\n")
+    head, rest = head_of(guarded, path)
 
-    expected = guarded.get(path).headers["content-length"]
-    assert head.startswith(b"HTTP/1.1 200 ")
-    assert f"content-length: {expected}" in head.decode().lower()
-    assert body == b""
+    assert head.startswith("http/1.1 200 ")
+    assert f"content-length: {guarded.get(path).headers['content-length']}" in head
+    assert rest == b""
+
+
+def test_a_file_is_asked_for_by_head_without_its_bytes(shared: Server, guarded: Server) -> None:
+    path = "/api/2.0/mlflow-artifacts/artifacts/asked/by/head.txt"
+    assert shared.call("PUT", path, b"hello").status == 200
+
+    head, rest = head_of(shared, path.replace("/api/", "/ajax-api/"))
+    missing, _ = head_of(shared, f"{path}.not")
+    closed, _ = head_of(guarded, path)
+
+    assert head.startswith("http/1.1 200 ")
+    assert "content-length: 5" in head
+    assert rest == b""
+    assert missing.startswith("http/1.1 404 ")
+    assert closed.startswith("http/1.1 401 ")
 
 
 @pytest.mark.parametrize(("method", "path"), CLOSED)

@@ -14,6 +14,7 @@ from litestar import Request, Response
 from litestar.response import Stream
 
 from gateway.api.mlflow.byte_range import Part, find_part
+from gateway.asgi import IS_PROBE
 from tracking.artifacts import ServedArtifacts
 from tracking.errors import InvalidRequest
 
@@ -32,12 +33,14 @@ _GUARDED = {
 def send_artifact(
     request: AnyRequest, artifacts: ServedArtifacts, path: str
 ) -> Stream | Response[bytes]:
-    """Answer a GET of the artifact at a checked path.
+    """Answer a GET of the artifact at a checked path; one by HEAD without reading it.
 
     Raises:
         ResourceMissing: There is no such file.
     """
     size = artifacts.size(path)
+    if IS_PROBE in request.scope["state"]:  # ranges are of GET alone
+        return _stream(iter(()), path, {"Content-Length": str(size)})
     # No validators are given out, so that no If-Range can match: the whole is what it asks for.
     is_conditional = "if-range" in request.headers
     part = None if is_conditional else find_part(request.headers.get("range"), size)
