@@ -97,20 +97,24 @@ class ModelImport:
             except ValueError as error:  # of urlsplit, which knows hosts that are none
                 self._tally.fail(of, f"its source is no URI: {error}")
             else:
-                sources[kept.version.version] = self._with_folder(of, settled)
+                sources[kept.version.version] = self._with_folder(of, settled, kept.files or "")
         return sources
 
-    def _with_folder(self, what: str, settled: Settled) -> Settled:
-        """Return a version's source without a folder that it cannot have here."""
+    def _with_folder(self, what: str, settled: Settled, location: str) -> Settled:
+        """Return a version's source with the folder that it stands for, if it can have that here.
+
+        One made of another version names that one, which may come later, and its location the run.
+        """
         if settled.files is not None and self._copier.leaves(settled.files):
             return replace(settled, storage=None)
         try:
             with self._target.database.read() as connection:
-                check_path(settled.storage or find_storage(connection, settled.source) or "-")
+                storage = settled.storage or find_storage(connection, settled.source)
+                storage = storage or find_storage(connection, location)
+            return replace(settled, storage=storage and check_path(storage))
         except InvalidRequest as error:
             self._tally.change([Broken(what, f"it comes without files: {error.message}")])
             return replace(settled, storage=None, files=None)
-        return settled
 
     def _copy(self, what: str, number: str, settled: Settled) -> Settled:
         """Copy the files of a version that come from no run; what cannot be copied stays there."""

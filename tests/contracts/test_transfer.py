@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from registry.sql_past import read_storage
 from registry.transfer.selection import Selection
 from registry.wire import CreateModel, CreateVersion, SearchRequest, TransitionStage
 from tests.contracts.transfer_house import House, furnish, mlflow_tables, odd_tables, reasons
@@ -335,6 +336,9 @@ def test_an_odd_version_or_name_loses_no_other_version(other: House, tmp_path: P
         found = [other.registry.version(name, str(number)) for number in (1, 2, 3)]
         assert [version.current_stage for version in found] == ["Production", "None", "None"]
         assert found[1].source == f"runs:/{'a' * 32}/a"
+        with other.database.read() as connection:
+            folders = [read_storage(connection, (name, number)) for number in (1, 2, 3, 5)]
+        assert folders == [f"5/{'a' * 32}/artifacts/a"] * 2 + [None, f"5/{'a' * 32}/artifacts/a"]
     assert [why.partition(": ")[0].endswith(", version 4") for why in reasons(first)] == [True] * 2
     assert reasons(again) == reasons(first)
     assert list(again.changed) == list(first.changed)

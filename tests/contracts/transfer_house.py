@@ -161,7 +161,13 @@ def odd_tables(path: Path) -> None:
     """Make the same, with what MLflow accepts and nobody here does, each beside something sound."""
     mlflow_tables(f"sqlite:///{path}")
     run, long = "a" * 32, "n" * 300
-    sources = (f"runs:/{run}/a", f"runs:/{run}//a", f"runs:/{run}/a%2525b", "s3://[bad/m")
+    sources = (
+        f"runs:/{run}/a",
+        f"runs:/{run}//a",
+        f"runs:/{run}/a%2525b",
+        "s3://[bad/m",
+        "models:/Later/1",
+    )
     with closing(sqlite3.connect(path)) as database, database:
         database.executescript(
             """
@@ -179,15 +185,18 @@ def odd_tables(path: Path) -> None:
             CREATE TABLE registered_models (name TEXT, creation_time BIGINT, description TEXT);
             CREATE TABLE registered_model_aliases (name TEXT, alias TEXT, version INTEGER);
             CREATE TABLE model_versions (name TEXT, version INTEGER, creation_time BIGINT,
-                description TEXT, current_stage TEXT, source TEXT, run_id TEXT);
+                description TEXT, current_stage TEXT, source TEXT, storage_location TEXT,
+                run_id TEXT);
             """
         )
         for name in ("M", long):
             database.execute("INSERT INTO registered_models VALUES (?, 1, ?)", (name, "a\0b"))
             for number, source in enumerate(sources, 1):
-                values = (name, number, -1, None, "Production" if number == 1 else "None", source)
+                stage = "Production" if number == 1 else "None"
+                location = sources[0] if source.startswith("models:") else source
+                values = (name, number, -1, None, stage, source, location)
                 database.execute(
-                    "INSERT INTO model_versions VALUES (?, ?, ?, ?, ?, ?, NULL)", values
+                    "INSERT INTO model_versions VALUES (?, ?, ?, ?, ?, ?, ?, NULL)", values
                 )
             for alias, number in (("best", 2), ("odd", 4)):
                 database.execute(
