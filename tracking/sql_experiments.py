@@ -3,6 +3,7 @@
 Called by ``tracking.sql_store`` as pieces of work, on the writer's thread or the caller's.
 """
 
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
@@ -12,6 +13,7 @@ from tracking.chunks import chunks
 from tracking.errors import InvalidRequest, ResourceExists, ResourceMissing
 from tracking.limits import check_experiment_name, check_experiment_tag
 from tracking.schema import experiment_tags, experiments, runs
+from tracking.sql_texts import put_text_rows
 from tracking.wire import (
     CreateExperiment,
     Experiment,
@@ -60,8 +62,7 @@ def create(connection: Connection, request: CreateExperiment, *, root: str, now_
     number = connection.execute(statement).scalar_one()
     if not location:
         _change(connection, number, artifact_location=default_location(root, number))
-    for tag in request.tags:
-        _put_tag(connection, number, tag.key, tag.value)
+    _put_tags(connection, number, request.tags)
     return str(number)
 
 
@@ -132,7 +133,7 @@ def set_tag(connection: Connection, request: SetExperimentTag, *, now_ms: int) -
         InvalidRequest: The experiment is deleted, or the tag is not allowed.
     """
     number = require_active(connection, request.experiment_id).experiment_id
-    _put_tag(connection, number, request.key, request.value)
+    _put_tags(connection, number, [Tag(key=request.key, value=request.value)])
     _change(connection, number, last_update_time=now_ms)
 
 
@@ -244,8 +245,6 @@ def _change(connection: Connection, number: int, **values: Any) -> None:
     )
 
 
-def _put_tag(connection: Connection, number: int, key: str, value: str) -> None:
-    key, value = check_experiment_tag(key, value)
-    table = experiment_tags
-    connection.execute(delete(table).where(table.c.experiment_id == number, table.c.key == key))
-    connection.execute(insert(table).values(experiment_id=number, key=key, value=value))
+def _put_tags(connection: Connection, number: int, tags: Sequence[Tag]) -> None:
+    rows = [(number, *check_experiment_tag(tag.key, tag.value)) for tag in tags]
+    put_text_rows(connection, experiment_tags, rows)

@@ -4,15 +4,19 @@ Functions on a connection, inside the transaction of whoever calls: ``tracking.s
 anything twice changes nothing, because clients send again what they got no answer to.
 """
 
-import msgspec
-from sqlalchemy import Connection, select
+from collections.abc import Sequence
+from functools import cache
 
+import msgspec
+from sqlalchemy import Connection, Insert, select, tuple_
+
+from tracking.chunks import chunks
 from tracking.errors import InvalidRequest
 from tracking.limits import check_int64, cut_tag
 from tracking.model_limits import check_dataset, check_input_tag, check_model_id
 from tracking.schema import datasets, run_datasets, run_model_inputs, run_outputs, tags
 from tracking.sql_inputs import CONTEXT_TAG
-from tracking.sql_insert import insert_into
+from tracking.sql_insert import insert_by, insert_many, insert_new
 from tracking.sql_runs import require_active, row_of
 from tracking.sql_texts import put_texts
 from tracking.wire import (
@@ -26,6 +30,7 @@ from tracking.wire import (
 )
 
 HISTORY_TAG = "mlflow.log-model.history"
+_MOST_PAIRS = 1_000
 
 
 def log_inputs(connection: Connection, request: LogInputs) -> None:
@@ -37,20 +42,19 @@ def log_inputs(connection: Connection, request: LogInputs) -> None:
     """
     require_active(connection, request.run_id)
     experiment_id = row_of(connection, request.run_id).experiment_id
-    for given in request.datasets:
-        link_dataset(connection, request.run_id, experiment_id, given)
-    for model in request.models:
-        link_input(connection, request.run_id, model)
+    link_datasets(connection, request.run_id, experiment_id, request.datasets)
+    link_inputs(connection, request.run_id, request.models)
 
 
-def link_input(connection: Connection, run_id: str, model: ModelInput) -> None:
-    """Note one logged model that a run read.
+def link_inputs(connection: Connection, run_id: str, models: Sequence[ModelInput]) -> None:
+    """Note logged models that a run read.
 
     Raises:
         InvalidRequest: No logged model can have such an id.
     """
-    values = {"run_id": run_id, "model_id": check_model_id(model.model_id)}
-    connection.execute(insert_into(connection, run_model_inputs).on_conflict_do_nothing(), values)
+    rows = [(run_id, check_model_id(model.model_id)) for model in models]
+    if rows:
+        insert_many(connection, insert_new(connection.dialect.name, run_model_inputs), rows)
 
 
 def log_outputs(connection: Connection, request: LogOutputs) -> None:
@@ -61,27 +65,21 @@ def log_outputs(connection: Connection, request: LogOutputs) -> None:
         ResourceMissing: There is no such run.
     """
     require_active(connection, request.run_id)
-    for model in request.models:
-        link_output(connection, request.run_id, model)
+    link_outputs(connection, request.run_id, request.models)
 
 
-def link_output(connection: Connection, run_id: str, model: ModelOutput) -> None:
-    """Note one logged model that a run made.
+def link_outputs(connection: Connection, run_id: str, models: Sequence[ModelOutput]) -> None:
+    """Note logged models that a run made.
 
     Raises:
         InvalidRequest: A field is not allowed.
     """
-    statement = insert_into(connection, run_outputs).values(
-        run_id=run_id,
-        model_id=check_model_id(model.model_id),
-        step=check_int64(model.step or 0, "step"),
-    )
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[run_outputs.c.run_id, run_outputs.c.model_id],
-            set_={"step": statement.excluded.step},
-        )
-    )
+    rows = [
+        (run_id, check_model_id(model.model_id), check_int64(model.step or 0, "step"))
+        for model in models
+    ]
+    if rows:
+        insert_many(connection, _put_output(connection.dialect.name), rows)
 
 
 def log_model(connection: Connection, request: LogModel) -> None:
@@ -101,38 +99,54 @@ def log_model(connection: Connection, request: LogModel) -> None:
     put_texts(connection, tags, request.run_id, {HISTORY_TAG: text})
 
 
-def link_dataset(
-    connection: Connection, run_id: str, experiment_id: int, given: DatasetInput
+def link_datasets(
+    connection: Connection, run_id: str, experiment_id: int, given: Sequence[DatasetInput]
 ) -> None:
-    """Note one dataset that a run of an experiment read.
+    """Note datasets that a run of an experiment read; of one named twice, the first.
 
     Raises:
         InvalidRequest: A field is not allowed.
     """
-    texts = {tag.key: tag.value for tag in map(check_input_tag, given.tags)}
-    number = _put_dataset(connection, experiment_id, check_dataset(given.dataset))
-    statement = insert_into(connection, run_datasets).values(
-        run_id=run_id,
-        dataset_id=number,
-        tags=msgspec.json.encode(texts).decode(),
-        context=texts.get(CONTEXT_TAG),
-    )
-    connection.execute(statement.on_conflict_do_nothing())
+    texts = [{tag.key: tag.value for tag in map(check_input_tag, entry.tags)} for entry in given]
+    read = [check_dataset(entry.dataset) for entry in given]
+    numbers = _put_datasets(connection, experiment_id, read)
+    rows = [
+        (
+            run_id,
+            numbers[dataset.name, dataset.digest],
+            msgspec.json.encode(told).decode(),
+            told.get(CONTEXT_TAG),
+        )
+        for dataset, told in zip(read, texts, strict=True)
+    ]
+    if rows:
+        insert_many(connection, insert_new(connection.dialect.name, run_datasets), rows)
 
 
-def _put_dataset(connection: Connection, experiment_id: int, dataset: Dataset) -> int:
-    """Return the number of a dataset of an experiment, which it gets if it is new."""
-    key = {"experiment_id": experiment_id, "name": dataset.name, "digest": dataset.digest}
-    statement = insert_into(connection, datasets).values(
-        **key,
-        source_type=dataset.source_type,
-        source=dataset.source,
-        schema=dataset.schema,
-        profile=dataset.profile,
+def _put_datasets(
+    connection: Connection, experiment_id: int, given: Sequence[Dataset]
+) -> dict[tuple[str, str], int]:
+    """Return the numbers of datasets of an experiment, which new ones get, by name and digest."""
+    rows = [{"experiment_id": experiment_id, **msgspec.structs.asdict(each)} for each in given]
+    if rows:
+        connection.execute(insert_new(connection.dialect.name, datasets), rows)
+    table = datasets.c
+    found: dict[tuple[str, str], int] = {}
+    for chunk in chunks([(each.name, each.digest) for each in given], _MOST_PAIRS):
+        statement = select(table.name, table.digest, table.dataset_id).where(
+            table.experiment_id == experiment_id, tuple_(table.name, table.digest).in_(chunk)
+        )
+        found |= {(name, digest): number for name, digest, number in connection.execute(statement)}
+    return found
+
+
+@cache
+def _put_output(dialect: str) -> Insert:
+    statement = insert_by(dialect, run_outputs)
+    return statement.on_conflict_do_update(
+        index_elements=[run_outputs.c.run_id, run_outputs.c.model_id],
+        set_={"step": statement.excluded.step},
     )
-    connection.execute(statement.on_conflict_do_nothing())
-    found = select(datasets.c.dataset_id).filter_by(**key)
-    return int(connection.execute(found).scalar_one())
 
 
 def _decoded_history(told: str | None) -> list[msgspec.Raw]:

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
 
 
-def insert_into(connection: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":
-    """Return an insert in the words of the database behind a connection."""
-    return insert_by(connection.dialect.name, table)
-
-
 def insert_by(dialect: str, table: Table) -> "sqlite.Insert | postgresql.Insert":
     """Return an insert in the words of a dialect."""
     if dialect == "sqlite":

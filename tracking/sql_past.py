@@ -27,7 +27,7 @@ from tracking.schema import (
     tags,
 )
 from tracking.sql_experiments import find, find_number, one
-from tracking.sql_input_logging import link_dataset, link_input, link_output
+from tracking.sql_input_logging import link_datasets, link_inputs, link_outputs
 from tracking.sql_insert import insert_by, insert_new
 from tracking.sql_logged_models import to_models
 from tracking.sql_logging import check_point
@@ -301,12 +301,9 @@ def _texts(given: Sequence[PastRun], which: str) -> list[tuple[str, str, str]]:
 
 def _link(connection: Connection, run: Run) -> None:
     run_id, inputs = run.info.run_id, run.inputs or RunInputs()
-    for dataset in inputs.dataset_inputs:
-        link_dataset(connection, run_id, int(run.info.experiment_id), dataset)
-    for read in inputs.model_inputs:
-        link_input(connection, run_id, read)
-    for made in (run.outputs or RunOutputs()).model_outputs:
-        link_output(connection, run_id, made)
+    link_datasets(connection, run_id, int(run.info.experiment_id), inputs.dataset_inputs)
+    link_inputs(connection, run_id, inputs.model_inputs)
+    link_outputs(connection, run_id, (run.outputs or RunOutputs()).model_outputs)
 
 
 def _model_point(model_id: str, metric: Metric) -> dict[str, Any]:
