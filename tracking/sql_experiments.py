@@ -26,6 +26,7 @@ from tracking.wire import (
 DEFAULT_ID = 0
 _DEFAULT_NAME = "Default"
 _MOST_DIGITS = 18
+_MOST_TOGETHER = 30_000
 # Built once: that takes longer than running it.
 _ONE = select(experiments).where(experiments.c.experiment_id == bindparam("number"))
 
@@ -172,6 +173,21 @@ def find_number(experiment_id: str) -> int | None:
     """Return the number that an experiment's id stands for, or ``None`` if it stands for none."""
     is_number = experiment_id.isascii() and experiment_id.isdecimal()
     return int(experiment_id) if is_number and len(experiment_id) <= _MOST_DIGITS else None
+
+
+def find_numbers(experiment_ids: Sequence[str]) -> tuple[int, ...]:
+    """Return the numbers that experiments' ids stand for, once each; others are left out.
+
+    Raises:
+        InvalidRequest: They are more than a database takes in one statement.
+    """
+    if len(experiment_ids) > _MOST_TOGETHER:
+        raise InvalidRequest(
+            f"At most {_MOST_TOGETHER} experiment_ids can be searched together, not"
+            f" {len(experiment_ids)}. Split them."
+        )
+    numbers = dict.fromkeys(map(find_number, experiment_ids))
+    return tuple(number for number in numbers if number is not None)
 
 
 def parse_view(view: str) -> ViewType:

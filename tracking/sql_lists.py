@@ -6,13 +6,13 @@ Inside the caller's transaction or snapshot. SQLite takes a JSON array, PostgreS
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import Column, ColumnElement, Connection, String, any_, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, String, any_, bindparam, func, select
 
 IDS = "ids"
 """The name of the bound value."""
 
 
-def is_among(dialect: str, column: Column[str]) -> ColumnElement[bool]:
+def is_among(dialect: str, column: ColumnElement[str]) -> ColumnElement[bool]:
     """Return the condition that a text is in the list bound as ``IDS``."""
     if dialect == "sqlite":
         told = func.json_each(bindparam(IDS)).table_valued("value")

@@ -9,17 +9,20 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Select,
+    String,
     and_,
     case,
+    cast,
     exists,
     func,
+    literal,
     or_,
     select,
 )
 
 from tracking.errors import InvalidRequest
 from tracking.filter import Comparison, parse_filter, parse_order, require_few_orders
-from tracking.limits import check_max_results
+from tracking.limits import check_max_results, check_text
 from tracking.model_limits import MOST_MODELS
 from tracking.page_tokens import place_of, token_for
 from tracking.schema import (
@@ -29,7 +32,8 @@ from tracking.schema import (
     logged_models,
 )
 from tracking.sql_comparing import compare_entry, compare_number, compare_text
-from tracking.sql_experiments import find_number
+from tracking.sql_experiments import find_numbers
+from tracking.sql_lists import is_among, listed
 from tracking.sql_logged_models import to_models
 from tracking.wire_models import (
     DatasetReference,
@@ -50,6 +54,7 @@ _NUMBERS = {
     "last_updated_timestamp": "last_update_time",
     "last_updated_timestamp_ms": "last_update_time",
 }
+_NAMED, _WHOLE = "=", ":"
 _SHORT_STATUSES = {"PENDING", "READY", "UPLOAD_FAILED"}
 
 
@@ -62,28 +67,29 @@ def search(connection: Connection, request: SearchLoggedModels) -> LoggedModelPa
     size = check_max_results(request.max_results, MOST_MODELS)
     query = msgspec.json.encode(msgspec.structs.replace(request, page_token=None, max_results=1))
     offset = int(place_of(request.page_token, query=query)[0]) if request.page_token else 0
-    statement = _ordered(_filtered(request), request.order_by)
-    rows = connection.execute(statement.limit(size + 1).offset(offset)).all()
+    statement = _ordered(_filtered(connection.dialect.name, request), request.order_by)
+    datasets = listed(connection, sorted(map(_told, request.datasets)))
+    rows = connection.execute(statement.limit(size + 1).offset(offset), datasets).all()
     token = token_for([offset + size], query=query) if len(rows) > size else None
     return LoggedModelPage(models=to_models(connection, rows[:size]), next_page_token=token)
 
 
-def _filtered(request: SearchLoggedModels) -> Select[Any]:
-    numbers = [find_number(experiment_id) for experiment_id in request.experiment_ids]
+def _filtered(dialect: str, request: SearchLoggedModels) -> Select[Any]:
     clauses = parse_filter(request.filter)
+    is_read = _of_datasets(dialect) if request.datasets else None
     statement = select(logged_models).where(
-        logged_models.c.experiment_id.in_([number for number in numbers if number is not None]),
+        logged_models.c.experiment_id.in_(find_numbers(request.experiment_ids)),
         ~logged_models.c.is_deleted,
-        *[_condition(clause, request.datasets) for clause in clauses],
+        *[_condition(clause, is_read) for clause in clauses],
     )
-    if request.datasets and not any(clause.entity in _METRIC for clause in clauses):
-        return statement.where(exists().where(_owned(), _of_datasets(request.datasets)))
+    if is_read is not None and not any(clause.entity in _METRIC for clause in clauses):
+        return statement.where(exists().where(_owned(), is_read))
     return statement
 
 
-def _condition(clause: Comparison, datasets: Sequence[DatasetReference]) -> ColumnElement[bool]:
+def _condition(clause: Comparison, is_read: ColumnElement[bool] | None) -> ColumnElement[bool]:
     if clause.entity in _METRIC:
-        return _compare_point(clause, datasets)
+        return _compare_point(clause, is_read)
     if clause.entity in _PARAM:
         owner = logged_model_params.c.model_id == logged_models.c.model_id
         return compare_entry(logged_model_params, owner, clause)
@@ -96,12 +102,12 @@ def _condition(clause: Comparison, datasets: Sequence[DatasetReference]) -> Colu
     return compare_text(column, _with_long_status(clause) if clause.key == "status" else clause)
 
 
-def _compare_point(clause: Comparison, datasets: Sequence[DatasetReference]) -> ColumnElement[bool]:
+def _compare_point(clause: Comparison, is_read: ColumnElement[bool] | None) -> ColumnElement[bool]:
     """Return the condition that a point of the metric compares; NaN compares with nothing."""
     table = logged_model_metrics.c
     entry = exists().where(_owned(), table.key == clause.key, ~table.is_nan)
-    if datasets:
-        entry = entry.where(_of_datasets(datasets))
+    if is_read is not None:
+        entry = entry.where(is_read)
     return entry.where(compare_number(table.value, clause))
 
 
@@ -109,8 +115,23 @@ def _owned() -> ColumnElement[bool]:
     return logged_model_metrics.c.model_id == logged_models.c.model_id
 
 
-def _of_datasets(datasets: Sequence[DatasetReference]) -> ColumnElement[bool]:
-    return or_(*[_of_dataset(entry.dataset_name, entry.dataset_digest) for entry in datasets])
+def _of_datasets(dialect: str) -> ColumnElement[bool]:
+    """Return the condition that a point is of a dataset in the list, each of which is a text.
+
+    A condition for each of them would be a tree that is too deep for SQLite.
+    """
+    table = logged_model_metrics.c
+    length = cast(func.length(table.dataset_name), String)
+    named = literal(_NAMED) + table.dataset_name
+    whole = length + literal(_WHOLE) + table.dataset_name + table.dataset_digest
+    return or_(is_among(dialect, named), is_among(dialect, whole))
+
+
+def _told(dataset: DatasetReference) -> str:
+    """Return the text that stands for a dataset: no name with a digest is another's, or none."""
+    name = check_text(dataset.dataset_name, "dataset_name")
+    digest = check_text(dataset.dataset_digest, "dataset_digest")
+    return f"{len(name)}{_WHOLE}{name}{digest}" if digest else f"{_NAMED}{name}"
 
 
 def _of_dataset(name: str, digest: str) -> ColumnElement[bool]:

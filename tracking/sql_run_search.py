@@ -18,7 +18,7 @@ from tracking.page_tokens import place_of, token_for
 from tracking.schema import latest_metrics, runs
 from tracking.search_plans import Beginning, Plan, plan
 from tracking.sql_comparing import open_clauses, values_of
-from tracking.sql_experiments import find_number, parse_view
+from tracking.sql_experiments import find_numbers, parse_view
 from tracking.sql_run_conditions import Wanted, attribute, compare, has_index, table_of
 from tracking.sql_run_contents import to_runs
 from tracking.sql_run_counts import count, has_long
@@ -71,11 +71,10 @@ def _wanted(
 ) -> Wanted:
     """Parse what is asked for, and check that there are such things."""
     require_few_orders(order_by)
-    numbers = [find_number(experiment_id) for experiment_id in experiment_ids]
     wanted = Wanted(
         clauses=tuple(parse_filter(filter_text)),
         orders=tuple(parse_order(text) for text in order_by),
-        experiments=tuple(number for number in dict.fromkeys(numbers) if number is not None),
+        experiments=find_numbers(experiment_ids),
         lifecycles=_LIFECYCLES[parse_view(view)],
     )
     _check(_shape(wanted))

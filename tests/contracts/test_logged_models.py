@@ -223,6 +223,26 @@ def test_a_filter_that_makes_no_sense_is_refused(store: TrackingStore, text: str
         names(store, filter=text)
 
 
+def test_a_search_that_no_database_can_be_asked_is_refused(store: TrackingStore) -> None:
+    with pytest.raises(InvalidRequest, match="At most 30000 experiment_ids"):
+        names(store, experiment_ids=["0"] * 30_001)
+    with pytest.raises(InvalidRequest, match="dataset_name"):
+        names(store, datasets=[{"dataset_name": "a\0b"}])
+
+
+def test_datasets_may_be_many(store: TrackingStore) -> None:
+    measure(store, make(store, "a"), 0.9, dataset_name="d7", dataset_digest="1")
+    measure(store, make(store, "b"), 0.9, dataset_name="d7", dataset_digest="2")
+    measure(store, make(store, "c"), 0.9, dataset_name="d", dataset_digest="71")
+    whole = [{"dataset_name": f"d{n}", "dataset_digest": "1"} for n in range(1_500)]
+    named = [{"dataset_name": f"d{n}"} for n in range(1_500)]
+
+    assert names(store, datasets=whole) == ["a"]
+    assert names(store, datasets=named) == ["b", "a"]
+    assert names(store, filter="metrics.acc > 0.5", datasets=whole) == ["a"]
+    assert names(store, filter="metrics.acc > 0.9", datasets=named) == []
+
+
 def test_a_dataset_restricts_which_metrics_count(store: TrackingStore) -> None:
     measure(store, make(store, "a"), 0.9, dataset_name="iris", dataset_digest="1")
     measure(store, make(store, "b"), 0.9, dataset_name="wine", dataset_digest="2")
