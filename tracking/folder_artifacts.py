@@ -181,7 +181,7 @@ def _read_part(file: FileIO, length: int) -> Iterator[bytes]:
 def _entries(folder: int) -> Iterator[FileInfo]:
     with os.scandir(folder) as found:
         for entry in found:
-            if entry.name.startswith(_UNFINISHED):
+            if entry.name.startswith(_UNFINISHED) or not _is_text(entry.name):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 yield FileInfo(path=entry.name, is_dir=True)
@@ -189,6 +189,11 @@ def _entries(folder: int) -> Iterator[FileInfo]:
                 with suppress(FileNotFoundError):  # deleted since
                     size = entry.stat(follow_symlinks=False).st_size
                     yield FileInfo(path=entry.name, is_dir=False, file_size=size)
+
+
+def _is_text(name: str) -> bool:
+    """Tell whether a name can be told: the bytes of those that others left may be no UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _remove(folder: int, name: str) -> None:

@@ -71,7 +71,8 @@ def test_putting_again_replaces(artifacts: ArtifactStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a b%.txt", "é ü.txt", "a?b#c", "q&=+;", "[x] (1).png", "~t", "100%", "層.json"]
+    "name",
+    ["a b%.txt", "é ü.txt", "a?b#c", "q&=+;", "[x] (1).png", "~t", "100%", "層.json", "a%20b%25c"],
 )
 def test_names_that_need_encoding_are_kept(artifacts: ArtifactStore, name: str) -> None:
     artifacts.put(f"dir {name}/{name}", b"1")

@@ -1,14 +1,14 @@
 """Whether a path may name an artifact."""
 
 from pathlib import Path, PurePosixPath
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tracking.errors import InvalidRequest, NotImplementedHere
-from tracking.paths import check_path, join_path, parse_path, proxied_path
+from tracking.paths import check_folder, check_path, join_path, parse_path, proxied_path
 
 ALLOWED = [
     ("a", "a"),
@@ -21,6 +21,10 @@ ALLOWED = [
     (".hidden", ".hidden"),
     ("100%25", "100%"),
     ("ab:c", "ab:c"),
+    ("run/a:b", "run/a:b"),
+    ("a%2520b", "a%20b"),
+    ("a%252520b%25", "a%2520b%"),
+    ("%2541%25e5%25b1%25a4", "%41%e5%b1%a4"),
     ("x" * 255, "x" * 255),
     ("a+b", "a+b"),
 ]
@@ -56,6 +60,18 @@ REFUSED = [
     "C:/a",
     "c:a",
     "C%3A/a",
+    "run/C:/a",
+    "a/c%3A",
+    "a%2500b",
+    "a%250ab",
+    "a%255cb",
+    "a%252Fb",
+    "a%25c0%25ae",
+    "a%25c2%2585b",
+    "a%25252fb",
+    "%25252e%25252e",
+    "%25%2532e",
+    "%25%2525%2532e",
     "%ff%fe",
     "x" * 256,
     "é" * 128,
@@ -110,6 +126,36 @@ def test_no_mix_of_dots_and_slashes_leaves_the_root(segments: list[str]) -> None
         return
 
     assert set(path.split("/")) <= {"a", "b c"}
+
+
+@given(st.lists(st.sampled_from(["%", "25", "2e", "2F", "5c", "0", "a", "/", ".", "3", "32"])))
+def test_decoding_more_often_makes_no_other_kind_of_path(parts: list[str]) -> None:
+    try:
+        path = check_path("".join(parts))
+    except InvalidRequest:
+        return
+
+    while (decoded := unquote(path)) != path:
+        assert decoded.count("/") == path.count("/")
+        assert not {"", ".", ".."} & set(decoded.split("/"))
+        assert "\\" not in decoded
+        path = decoded
+
+
+@pytest.mark.parametrize(
+    ("asked", "folder"),
+    [("", ""), (".", ""), ("./", ""), ("d/", "d"), ("./d", "d"), ("d//x/./y", "d/x/y")],
+)
+def test_a_folder_may_be_asked_for_in_a_roundabout_way(asked: str, folder: str) -> None:
+    assert check_folder(asked) == folder
+
+
+@pytest.mark.parametrize(
+    "asked", ["/", "/d", "//d", "..", "d/..", "./../d", "d\\x", "%2e%2e", "C:/d"]
+)
+def test_no_folder_outside_the_root_is_listed(asked: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"^Invalid path"):
+        check_folder(asked)
 
 
 def test_a_path_is_joined_to_a_folder_and_checked() -> None:

@@ -15,8 +15,10 @@ from litestar.response import Stream
 
 from gateway.api.mlflow.byte_range import Part, find_part
 from gateway.asgi import IS_PROBE
-from tracking.artifacts import ServedArtifacts
+from tracking.artifacts import ArtifactStore, ServedArtifacts
 from tracking.errors import InvalidRequest
+from tracking.paths import check_folder, join_path, proxied_path
+from tracking.wire import ArtifactListing
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -28,6 +30,21 @@ _GUARDED = {
     "Content-Security-Policy": "sandbox",
     "X-Content-Type-Options": "nosniff",
 }
+
+
+def list_beneath(artifacts: ArtifactStore, root_uri: str, path: str) -> ArtifactListing:
+    """Return what is directly in a folder beneath a root, by paths from the root.
+
+    Raises:
+        InvalidRequest: The path leaves the root.
+        NotImplementedHere: The root is kept elsewhere.
+    """
+    folder = check_folder(path)
+    entries = artifacts.list(join_path(proxied_path(root_uri), folder))
+    # What the store has is told as it is: one odd name may not hide all others.
+    prefix = f"{folder}/" if folder else ""
+    files = [msgspec.structs.replace(entry, path=prefix + entry.path) for entry in entries]
+    return ArtifactListing(root_uri=root_uri, files=files)
 
 
 def send_artifact(

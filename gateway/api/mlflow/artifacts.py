@@ -15,12 +15,12 @@ from litestar.params import FromQuery
 from litestar.response import Stream
 
 from gateway.api.dependencies import Artifacts, Sealed, Tracking
-from gateway.api.mlflow.artifact_answers import AnyRequest, send_artifact
+from gateway.api.mlflow.artifact_answers import AnyRequest, list_beneath, send_artifact
 from gateway.auth.policy import Permission
 from tracking.artifacts import ArtifactStore
 from tracking.errors import ResourceConflict
-from tracking.paths import check_path, join_path, parse_path, proxied_path
-from tracking.wire import ArtifactListing, FileInfo, FolderListing, Nothing
+from tracking.paths import check_folder, parse_path
+from tracking.wire import ArtifactListing, FolderListing, Nothing
 
 _PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 _READ = {"permission": Permission.READ}
@@ -38,20 +38,13 @@ def list_run_artifacts(
     path: FromQuery[str] = "",
 ) -> ArtifactListing:
     """Return what is directly in a folder of a run, by paths from the run's root."""
-    root_uri = tracking.run(run_id or run_uuid).info.artifact_uri
-    folder = check_path(path) if path else ""
-    entries = artifacts.list(join_path(proxied_path(root_uri), folder))
-    files = [
-        FileInfo(path=join_path(folder, e.path), is_dir=e.is_dir, file_size=e.file_size)
-        for e in entries
-    ]
-    return ArtifactListing(root_uri=root_uri, files=files)
+    return list_beneath(artifacts, tracking.run(run_id or run_uuid).info.artifact_uri, path)
 
 
 @get(_PROXY, sync_to_thread=True, opt=_READ)
 def list_folder(artifacts: Artifacts, path: FromQuery[str] = "") -> FolderListing:
     """Return what is directly in a folder, by base name; nothing for a file or no folder."""
-    return FolderListing(files=artifacts.list(path))
+    return FolderListing(files=artifacts.list(check_folder(path)))
 
 
 @get(f"{_PROXY}/{{path:path}}", sync_to_thread=True, opt=_READ)

@@ -10,9 +10,9 @@ from litestar import Request, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from gateway.api.dependencies import Artifacts, Tracking
+from gateway.api.mlflow.artifact_answers import list_beneath
 from gateway.auth.policy import Permission
-from tracking.paths import check_path, join_path, proxied_path
-from tracking.wire import ArtifactListing, FileInfo, Nothing
+from tracking.wire import ArtifactListing, Nothing
 from tracking.wire_models import (
     CreateLoggedModel,
     FinalizeLoggedModel,
@@ -99,13 +99,7 @@ def list_logged_model_artifacts(
 ) -> ArtifactListing:
     """Return what is directly in a folder of a model, by paths from the model's root."""
     root_uri = tracking.logged_model(model_id).info.artifact_uri
-    folder = check_path(artifact_directory_path) if artifact_directory_path else ""
-    entries = artifacts.list(join_path(proxied_path(root_uri), folder))
-    files = [
-        FileInfo(path=join_path(folder, e.path), is_dir=e.is_dir, file_size=e.file_size)
-        for e in entries
-    ]
-    return ArtifactListing(root_uri=root_uri, files=files)
+    return list_beneath(artifacts, root_uri, artifact_directory_path)
 
 
 HANDLERS = [

@@ -1,8 +1,10 @@
 """The artifact proxy over a real server: raw paths, headers, sealed folders, broken uploads."""
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -84,6 +86,35 @@ def test_the_proxy_lists_base_names_and_a_run_lists_from_its_root(
         "root_uri": run.artifact_uri,
         "files": [{"path": "model/MLmodel", "is_dir": False, "file_size": 1}],
     }
+    database.close()
+
+
+def test_odd_names_are_listed_and_fetched(
+    client: httpx.Client, server: TrackingServer, sqlite_uri: str, tmp_path: Path
+) -> None:
+    database = open_database(sqlite_uri)
+    server.store = SqlTrackingStore(database)
+    run_id = server.store.create_run(CreateRun()).info.run_id
+    names = ["a b", "a%20b", "a:b", "x"]
+    for name in [*names, "a:b d/a:c"]:
+        client.put(f"{PROXY}/0/{run_id}/artifacts/{quote(name)}", content=name.encode())
+    folder = tmp_path / "kept" / "0" / run_id / "artifacts"
+    for left_by_others in (b"C:", b"a\\b", b"a%2fb", b"a\xffb"):
+        (folder / os.fsdecode(left_by_others)).write_bytes(b"")
+
+    query = {"run_id": run_id}
+    root = client.get("/api/2.0/mlflow/artifacts/list", params=query).json()["files"]
+    query |= {"path": "./a:b d/"}
+    inner = client.get("/api/2.0/mlflow/artifacts/list", params=query).json()["files"]
+    proxied = client.get(PROXY, params={"path": f"0/{run_id}//artifacts/./a:b d"}).json()["files"]
+
+    listed = [file["path"] for file in root]
+    assert listed == sorted(["C:", "a\\b", "a%2fb", "a:b d", *names])
+    assert [file["path"] for file in inner + proxied] == ["a:b d/a:c", "a:c"]
+    for name in [*names, "a:b d/a:c"]:
+        by_run = client.get("/get-artifact", params={"run_id": run_id, "path": name})
+        by_path = client.get(f"{PROXY}/0/{run_id}/artifacts/{quote(name)}")
+        assert by_run.content == by_path.content == name.encode()
     database.close()
 
 
