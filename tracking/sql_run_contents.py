@@ -14,11 +14,12 @@ from tracking.schema import latest_metrics, params, tags
 from tracking.sql_inputs import find_linked, read_inputs, read_outputs
 from tracking.sql_lists import is_among, listed
 from tracking.sql_reading import fetch
-from tracking.wire import Metric, Param, Run, RunData, RunInfo, Tag
+from tracking.wire import Metric, Param, Run, RunData, RunInfo, RunInputs, RunOutputs, Tag
 
 T = TypeVar("T", Param, Tag)
 
 _NOT_SHOWN = {"points", "tail"}
+_NOTHING_READ, _NOTHING_MADE = RunInputs(), RunOutputs()
 
 
 def to_runs(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
@@ -37,8 +38,8 @@ def to_runs(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
                 params=params_by_run[run_id],
                 tags=tags_by_run[run_id],
             ),
-            inputs=read.get(run_id),
-            outputs=made.get(run_id),
+            inputs=read.get(run_id, _NOTHING_READ),
+            outputs=made.get(run_id, _NOTHING_MADE),
         )
         for run_id, row in zip(ids, rows, strict=True)
     ]

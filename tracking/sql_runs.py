@@ -17,7 +17,7 @@ from tracking.sql_insert import insert_by, insert_many
 from tracking.sql_reading import fetch
 from tracking.sql_run_contents import to_info, to_runs
 from tracking.sql_texts import put_texts
-from tracking.wire import CreateRun, Run, RunData, RunInfo, RunStatus, Tag, UpdateRun
+from tracking.wire import CreateRun, Run, RunData, RunInfo, RunInputs, RunStatus, Tag, UpdateRun
 
 NAME_TAG = "mlflow.runName"
 
@@ -65,7 +65,7 @@ def create(
     insert_many(connection, _insert(connection.dialect.name), [_row(info)])
     put_texts(connection, tags, run_id, texts)
     listed = [Tag(key=key, value=value) for key, value in sorted(texts.items())]
-    return Run(info=info, data=RunData(tags=listed))
+    return Run(info=info, data=RunData(tags=listed), inputs=RunInputs())
 
 
 def one(connection: Connection, run_id: str) -> Run:

@@ -1,12 +1,13 @@
 """The structs of MLflow's REST API for tracking: one wire format, used by the server and the SDK.
 
-A field that is unset or an empty list is left out of the JSON, as proto3 does it. Times are
+A field that is unset or an empty list is left out of the JSON, as proto3 does it; a text that
+MLflow's server sets even where nobody gave one is written also when it is empty. Times are
 milliseconds since the epoch. Source: the MLflow REST API, version 2.0 paths.
 """
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 RunStatus = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
 ViewType = Literal["ACTIVE_ONLY", "DELETED_ONLY", "ALL"]
@@ -25,7 +26,7 @@ class Tag(Message, frozen=True, gc=False):
     """A key with a text value, on an experiment, run, model or version."""
 
     key: str
-    value: str = ""
+    value: str = field(default_factory=str)
 
 
 class Experiment(Message, frozen=True):
@@ -61,7 +62,7 @@ class Param(Message, frozen=True, gc=False):
     """One input of a training execution; written once."""
 
     key: str
-    value: str = ""
+    value: str = field(default_factory=str)
 
 
 class RunInfo(Message, frozen=True, gc=False):
@@ -71,7 +72,7 @@ class RunInfo(Message, frozen=True, gc=False):
     run_uuid: str
     experiment_id: str
     run_name: str = ""
-    user_id: str = ""
+    user_id: str = field(default_factory=str)
     status: RunStatus | None = None
     start_time: int | None = None
     end_time: int | None = None
@@ -92,8 +93,8 @@ class Dataset(Message, frozen=True):
 
     name: str
     digest: str
-    source_type: str = ""
-    source: str = ""
+    source_type: str = field(default_factory=str)
+    source: str = field(default_factory=str)
     schema: str = ""
     profile: str = ""
 

@@ -6,6 +6,8 @@ Used by the server and the SDK, as ``tracking.wire`` is. Source: version 2.0 pat
 
 from typing import Literal
 
+from msgspec import field
+
 from tracking.wire import Message, Metric, Param, Tag
 
 LoggedModelStatus = Literal[
@@ -23,8 +25,8 @@ class LoggedModelInfo(Message, frozen=True):
     last_updated_timestamp_ms: int = 0
     artifact_uri: str = ""
     status: LoggedModelStatus | None = None
-    model_type: str = ""
-    source_run_id: str = ""
+    model_type: str = field(default_factory=str)
+    source_run_id: str = field(default_factory=str)
     tags: list[Tag] = []
 
 

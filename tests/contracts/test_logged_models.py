@@ -315,7 +315,7 @@ def test_a_run_tells_what_it_read_and_made(store: TrackingStore) -> None:
 def test_a_run_that_read_and_made_nothing_tells_nothing(store: TrackingStore) -> None:
     run = store.run(start(store))
 
-    assert (run.inputs, run.outputs) == (None, None)
+    assert (run.inputs, run.outputs) == (RunInputs(), RunOutputs())
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
 """The answers of two servers to the same calls, side by side, field by field. Pure.
 
 What must differ is made equal first: ids by the call that tells them first, the server's own
-times, names it draws, page tokens, and the order of lists that have none. An empty text, list or
-object is the same as none: MLflow's client cannot tell them apart. Nor is it compared which
+times, names it draws, page tokens, and the order of lists that have none. Not compared is which
 workspace a thing is in (we have one), and why a version cannot be served (MLflow does not look).
 """
 
@@ -26,7 +25,6 @@ _UNORDERED = {
 }  # fmt: skip
 _SORT_KEYS = ("version", "key", "alias", "step", "digest")
 _OURS = {"workspace", "status_message"}
-_UNSET: tuple[Any, ...] = ("", {}, [])
 _LONGEST = 300
 _THIS_CENTURY_MS = 1_600_000_000_000
 
@@ -65,7 +63,7 @@ def normalized(answers: Answers) -> dict[str, Any]:
 def _normal(value: Any, key: str, ids: dict[str, str]) -> Any:
     if isinstance(value, dict):
         fields = ((name, _normal_field(value, name, ids)) for name in sorted(value))
-        return {name: field for name, field in fields if field not in _UNSET and name not in _OURS}
+        return {name: field for name, field in fields if name not in _OURS}
     if isinstance(value, list):
         return [_normal(item, key, ids) for item in value]
     if isinstance(value, str):

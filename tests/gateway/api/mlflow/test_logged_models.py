@@ -66,7 +66,7 @@ def test_a_folder_that_leaves_the_model_is_refused(
     assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
 
 
-def test_what_is_empty_is_left_out_and_times_are_numbers(
+def test_lists_that_are_empty_are_left_out_and_times_are_numbers(
     client: httpx.Client, model: dict[str, Any]
 ) -> None:
     told = client.get(f"{API}/{model['model_id']}").json()["model"]
@@ -78,7 +78,9 @@ def test_what_is_empty_is_left_out_and_times_are_numbers(
         "experiment_id",
         "last_updated_timestamp_ms",
         "model_id",
+        "model_type",
         "name",
+        "source_run_id",
         "status",
     ]
     assert isinstance(model["creation_timestamp_ms"], int)

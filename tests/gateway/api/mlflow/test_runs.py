@@ -44,7 +44,7 @@ def test_a_write_and_an_empty_search_answer_an_empty_object(
     assert found.headers["content-type"].startswith("application/json")
 
 
-def test_a_new_run_is_told_without_what_is_unset(client: httpx.Client, run_id: str) -> None:
+def test_a_new_run_is_told_as_mlflow_tells_it(client: httpx.Client, run_id: str) -> None:
     run = client.get("/runs/get", params={"run_id": run_id}).json()["run"]
 
     start_time = run["info"].pop("start_time")
@@ -55,12 +55,35 @@ def test_a_new_run_is_told_without_what_is_unset(client: httpx.Client, run_id: s
             "run_uuid": run_id,
             "experiment_id": "0",
             "run_name": "n",
+            "user_id": "",
             "status": "RUNNING",
             "artifact_uri": f"mlflow-artifacts:/0/{run_id}/artifacts",
             "lifecycle_stage": "active",
         },
         "data": {"tags": [{"key": "mlflow.runName", "value": "n"}]},
+        "inputs": {},
+        "outputs": {},
     }
+
+
+def test_a_text_that_is_empty_is_told(client: httpx.Client, run_id: str) -> None:
+    empty = {"key": "e", "value": ""}
+    client.post("/runs/set-tag", json={"run_id": run_id, **empty})
+    client.post("/runs/log-parameter", json={"run_id": run_id, "key": "e"})
+    read = {"dataset": {"name": "d", "digest": "1"}, "tags": [empty]}
+    client.post("/runs/log-inputs", json={"run_id": run_id, "datasets": [read]})
+    made = client.post("/experiments/create", json={"name": "empty", "tags": [empty]}).json()
+    of_model = {**made, "name": "m", "tags": [empty], "params": [empty]}
+
+    run = client.get("/runs/get", params={"run_id": run_id}).json()["run"]
+    experiment = client.get("/experiments/get", params=made).json()["experiment"]
+    model = client.post("/logged-models", json=of_model).json()["model"]
+
+    assert (run["data"]["params"], run["data"]["tags"][0]) == ([empty], empty)
+    dataset = {"name": "d", "digest": "1", "source_type": "", "source": ""}
+    assert run["inputs"]["dataset_inputs"] == [{"dataset": dataset, "tags": [empty]}]
+    assert experiment["tags"] == model["info"]["tags"] == model["data"]["params"] == [empty]
+    assert (model["info"]["model_type"], model["info"]["source_run_id"]) == ("", "")
 
 
 def test_nan_is_answered_as_text(client: httpx.Client, run_id: str) -> None:
