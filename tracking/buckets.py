@@ -65,20 +65,26 @@ def merge(buckets: Sequence[Bucket]) -> Bucket:
 
 
 def thin(buckets: Iterable[Bucket], most: int) -> list[Point]:
-    """Return at most ``most`` points that draw the curve of these buckets, in its order.
+    """Return about ``most`` points that draw the curve of these buckets, in its order.
 
-    The first and the last are among them, and with 4 or more the lowest and the highest of each of
-    as many even groups as fit.
+    The first, the last, the lowest and the highest are among them however few are asked for, then
+    the lowest and the highest of each of as many even groups as fit, then others in between.
     """
     lying = sorted(buckets, key=lambda bucket: bucket.first)
-    kept = {max(bucket.last for bucket in lying)}
-    if most >= _ENDS:
-        kept.add(lying[0].first)
-    if most >= 2 * _ENDS:
-        for group in _even(lying, groups_within(most)):
-            kept.add(min((bucket.low for bucket in group), key=_lowness))
-            kept.add(min((bucket.high for bucket in group), key=_highness))
-    return sorted(kept)
+    kept = {lying[0].first, max(bucket.last for bucket in lying)}
+    for group in _even(lying, groups_within(most)):
+        kept.add(min((bucket.low for bucket in group), key=_lowness))
+        kept.add(min((bucket.high for bucket in group), key=_highness))
+    told = itertools.chain.from_iterable((b.first, b.low, b.high, b.last) for b in lying)
+    return fill(kept, told, most)
+
+
+def fill(kept: set[Point], others: Iterable[Point], most: int) -> list[Point]:
+    """Return points that are kept, with as many others as there is room for, in their order."""
+    spare = sorted(set(others) - kept)
+    room = min(most - len(kept), len(spare))
+    added = [spare[(2 * place + 1) * len(spare) // (2 * room)] for place in range(room)]
+    return sorted([*kept, *added])
 
 
 def groups_within(most: int) -> int:

@@ -173,7 +173,7 @@ class HttpTrackingStore:
         start_step: int | None = None,
         end_step: int | None = None,
     ) -> list[Metric]:
-        """Return for each run at most ``max_results`` points, with the ends and all spikes."""
+        """Return for each run about ``max_results`` points, with the ends and all spikes."""
         query: Query = {
             "run_ids": list(run_ids),
             "metric_key": key,

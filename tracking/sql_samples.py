@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     ColumnElement,
     Connection,
@@ -22,7 +23,7 @@ from sqlalchemy import (
     select,
 )
 
-from tracking.buckets import Bucket, Point, gather, groups_within, thin
+from tracking.buckets import Bucket, Point, fill, gather, groups_within, thin
 from tracking.limits import check_max_results, check_run_ids
 from tracking.schema import latest_metrics, metrics
 from tracking.sql_buckets import Curve, Steps, buckets_within, decode_tail
@@ -31,7 +32,6 @@ from tracking.wire import Metric
 
 MOST_SAMPLED = 2_500
 
-_ENDS = 2
 _MOST_CUT = 16
 """With more buckets than these that lie across an end of the steps, the points are read."""
 _MOST_TWICE = 4
@@ -68,16 +68,16 @@ def sample(
     max_results: int,
     steps: tuple[int, int] | None,
 ) -> list[Metric]:
-    """Return at most ``max_results`` points of a metric for each run, in the order of steps.
+    """Return about ``max_results`` points of a metric for each run, in the order of steps.
 
     A run with more has them cut into groups of about one size; the lowest and the highest of each
-    are kept, so that no spike is lost, and the first and the last of all.
+    are kept, so that no spike is lost, and the first and the last of all; others fill up the rest.
 
     Args:
         connection: In a snapshot.
         run_ids: Those that are not there have no points.
         key: The metric.
-        max_results: For each run; with less than 4 the ends only, with 1 the last point.
+        max_results: At the most, for each run; but the ends, the lowest and the highest always.
         steps: The first and the last step to look at, or all.
 
     Raises:
@@ -145,14 +145,13 @@ def _read_all(connection: Connection, asked: _Asked, times: _Times) -> list[Poin
 
 def _read(connection: Connection, asked: _Asked, times: _Times) -> list[Point]:
     """Return the points that draw a curve, from all of its points within a time."""
-    statement = _sampled(
-        has_ends=asked.most >= _ENDS,
-        has_spikes=asked.most >= 2 * _ENDS,
-        is_one_moment=times.low == times.high,
-    )
+    statement = _sampled(is_one_moment=times.low == times.high)
     bound = {"most": asked.most, "groups": groups_within(asked.most), **_bound(asked, times)}
-    rows = connection.execute(statement, bound)
-    return [(step, time, value, is_nan) for step, time, value, is_nan in rows]
+    kept: set[Point] = set()
+    others: list[Point] = []
+    for step, time, value, is_nan, is_kept in connection.execute(statement, bound):
+        (kept.add if is_kept else others.append)((step, time, value, is_nan))
+    return fill(kept, others, asked.most)
 
 
 def _bound(asked: _Asked, times: _Times) -> dict[str, Any]:
@@ -202,8 +201,11 @@ def _located_points(*, is_one_moment: bool) -> Select[Any]:
 
 
 @cache
-def _sampled(*, has_ends: bool, has_spikes: bool, is_one_moment: bool) -> Select[Any]:
-    """Return the points to keep; NaN is neither low nor high where there is a number."""
+def _sampled(*, is_one_moment: bool) -> Select[Any]:
+    """Return the points to keep, and others to fill up with: as many, in even places.
+
+    NaN is neither low nor high where there is a number.
+    """
     numbered = _numbered(is_one_moment=is_one_moment)
     points = numbered.c
 
@@ -213,13 +215,13 @@ def _sampled(*, has_ends: bool, has_spikes: bool, is_one_moment: bool) -> Select
 
     lowest, highest = rank(points.value), rank(points.value.desc())
     ranked = select(numbered, lowest.label("lowest"), highest.label("highest")).subquery().c
-    kept = [ranked.total <= bindparam("most"), ranked.place == ranked.total]
-    if has_ends:
-        kept.append(ranked.place == 1)
-    if has_spikes:
-        kept += [ranked.lowest == 1, ranked.highest == 1]
-    shown = (ranked.step, ranked.timestamp, ranked.value, ranked.is_nan)
-    return select(*shown).where(or_(*kept)).order_by(ranked.place)
+    most: BindParameter[int] = bindparam("most", type_=BigInteger)
+    is_kept = or_(
+        ranked.place == 1, ranked.place == ranked.total, ranked.lowest == 1, ranked.highest == 1
+    )
+    is_even = or_(ranked.total <= most, (ranked.place * most) % ranked.total < most)
+    shown = (ranked.step, ranked.timestamp, ranked.value, ranked.is_nan, is_kept.label("is_kept"))
+    return select(*shown).where(or_(is_kept, is_even))
 
 
 def _numbered(*, is_one_moment: bool) -> FromClause:

@@ -198,7 +198,7 @@ class SqlTrackingStore:
         start_step: int | None = None,
         end_step: int | None = None,
     ) -> list[Metric]:
-        """Return for each run at most ``max_results`` points, with the ends and all spikes."""
+        """Return for each run about ``max_results`` points, with the ends and all spikes."""
         steps = check_steps(start_step, end_step)
         with self._database.read() as connection:
             return sql_samples.sample(

@@ -110,7 +110,7 @@ class TrackingStore(Protocol):
         start_step: int | None = None,
         end_step: int | None = None,
     ) -> list[Metric]:
-        """Return for each run at most ``max_results`` points, with the ends and all spikes."""
+        """Return for each run about ``max_results`` points, with the ends and all spikes."""
 
     def search_datasets(self, experiment_ids: Sequence[str]) -> list[DatasetSummary]:
         """Return what runs of these experiments read, once for each context."""

@@ -153,16 +153,15 @@ def test_a_sample_has_the_ends_and_the_extremes_and_nothing_else(
     shown = [places.get(identity(point)) for point in found]
     assert None not in shown, "a point that was never logged, or lies elsewhere"
     assert shown == sorted({place for place in shown if place is not None})
-    assert len(found) <= most
+    assert len(found) <= max(most, 4)
     if len(there) <= most:
         assert len(found) == len(there)
-    elif most >= 4:
+    else:
         numbers = [point[2] for point in there if is_number(point)]
         told = [point[2] for point in found if is_number(point)]
         assert {0, len(there) - 1} <= set(shown)
         assert not numbers or (min(numbers), max(numbers)) == (min(told), max(told))
-    else:
-        assert shown == ([len(there) - 1] if most == 1 else [0, len(there) - 1])
+        assert len(found) >= 0.5 * most
 
 
 @pytest.mark.parametrize("most", [100, 320])
@@ -174,7 +173,7 @@ def test_a_sample_is_spread_over_a_long_curve(logged: Logged, most: int) -> None
         shown = [places[identity(point)] for point in sampled(logged, name, most, None)]
 
         gaps = [after - before for before, after in itertools.pairwise(shown)]
-        assert len(shown) > most / 3
+        assert len(shown) == most
         assert max(gaps) < 16 * len(everything) / most
 
 

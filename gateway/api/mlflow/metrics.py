@@ -50,7 +50,7 @@ def sample_history(
     end_step: FromQuery[int | None] = None,
     max_results: FromQuery[int] = 2_500,
 ) -> PointSample:
-    """Return for each run at most so many points of a metric, with the ends and all spikes."""
+    """Return for each run about so many points of a metric, with the ends and all spikes."""
     found = tracking.sample_history(
         run_ids or [],
         metric_key,
