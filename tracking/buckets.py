@@ -67,8 +67,9 @@ def merge(buckets: Sequence[Bucket]) -> Bucket:
 def thin(buckets: Iterable[Bucket], most: int) -> list[Point]:
     """Return about ``most`` points that draw the curve of these buckets, in its order.
 
-    The first, the last, the lowest and the highest are among them however few are asked for, then
-    the lowest and the highest of each of as many even groups as fit, then others in between.
+    With 1 it is the last point, with 2 the ends. With more the ends, the lowest and the highest are
+    among them, though they may be 4, then the lowest and the highest of each of as many even groups
+    as fit, then others in between.
     """
     lying = sorted(buckets, key=lambda bucket: bucket.first)
     kept = {lying[0].first, max(bucket.last for bucket in lying)}
@@ -80,7 +81,12 @@ def thin(buckets: Iterable[Bucket], most: int) -> list[Point]:
 
 
 def fill(kept: set[Point], others: Iterable[Point], most: int) -> list[Point]:
-    """Return points that are kept, with as many others as there is room for, in their order."""
+    """Return points that are kept, with as many others as there is room for, in their order.
+
+    Where less than three are asked for, they are the last ones of the two ends.
+    """
+    if most <= _ENDS:
+        return sorted({min(kept), max(kept)})[-most:] if kept else []
     spare = sorted(set(others) - kept)
     room = min(most - len(kept), len(spare))
     added = [spare[(2 * place + 1) * len(spare) // (2 * room)] for place in range(room)]

@@ -36,15 +36,24 @@ def check_text(value: str, name: str) -> str:
     return value
 
 
+def require(value: str | None, name: str) -> str:
+    """Return a text that has to be given.
+
+    Raises:
+        InvalidRequest: It is empty, or not there.
+    """
+    if not value:
+        raise InvalidRequest(f"Missing value for required parameter {name!r}. Send it.")
+    return value
+
+
 def check_key(key: str, name: str = "key") -> str:
     """Return the key of a metric, param or tag: it doubles as a relative path.
 
     Raises:
         InvalidRequest: It is empty, too long, or not such a path.
     """
-    if not key:
-        raise InvalidRequest(f"Missing value for required parameter {name!r}.")
-    if len(key) > _KEY_LENGTH:
+    if len(require(key, name)) > _KEY_LENGTH:
         raise invalid(key, name, f"It may have {_KEY_LENGTH} characters and has {len(key)}.")
     if not _KEY.fullmatch(key):
         raise invalid(key, name, "Allowed are letters, digits, '_', '-', '.', ' ', ':' and '/'.")
@@ -59,11 +68,10 @@ def check_run_id(run_id: str | None) -> str:
     Raises:
         InvalidRequest: There is none, or no run can have it.
     """
-    if not run_id:
-        raise InvalidRequest("Missing value for required parameter 'run_id'.")
-    if not _RUN_ID.fullmatch(run_id):
-        raise invalid(run_id, "run_id", "It holds letters, digits, '_' and '-' only.")
-    return run_id
+    told = require(run_id, "run_id")
+    if not _RUN_ID.fullmatch(told):
+        raise invalid(told, "run_id", "It holds letters, digits, '_' and '-' only.")
+    return told
 
 
 def check_run_ids(run_ids: Sequence[str]) -> Sequence[str]:
@@ -108,11 +116,10 @@ def check_experiment_name(name: str | None) -> str:
     Raises:
         InvalidRequest: It is empty or too long.
     """
-    if not name:
-        raise InvalidRequest("Missing value for required parameter 'name'.")
-    if len(name) > _EXPERIMENT_NAME_LENGTH:
-        raise invalid(name, "name", f"It may have {_EXPERIMENT_NAME_LENGTH} characters.")
-    return check_text(name, "name")
+    told = require(name, "name")
+    if len(told) > _EXPERIMENT_NAME_LENGTH:
+        raise invalid(told, "name", f"It may have {_EXPERIMENT_NAME_LENGTH} characters.")
+    return check_text(told, "name")
 
 
 def check_experiment_tag(key: str, value: str) -> tuple[str, str]:
@@ -189,10 +196,10 @@ def check_max_results(value: int, most: int) -> int:
 
 
 def check_batch(batch: LogBatch) -> None:
-    """Check the size of a batch, and that it names no param twice.
+    """Check the size of a batch, and that it names no param twice and each dataset whole.
 
     Raises:
-        InvalidRequest: It holds too much, or a param twice.
+        InvalidRequest: It holds too much, a param twice, or half a dataset.
     """
     _check_count(len(batch.metrics), _MOST_METRICS, "metrics")
     _check_count(len(batch.params), _MOST_TEXTS, "params")
@@ -200,6 +207,10 @@ def check_batch(batch: LogBatch) -> None:
     total = len(batch.metrics) + len(batch.params) + len(batch.tags)
     _check_count(total, _MOST_ENTRIES, "metrics, params and tags together")
     _check_distinct(batch.params)
+    if any(bool(metric.dataset_name) != bool(metric.dataset_digest) for metric in batch.metrics):
+        raise InvalidRequest(
+            "Both dataset_name and dataset_digest must be provided if one is provided."
+        )
 
 
 def invalid(value: str, name: str, reason: str) -> InvalidRequest:

@@ -3,6 +3,7 @@
 Called by ``tracking.sql_store`` as pieces of work, on the writer's thread or the caller's.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any, get_args
 
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 from tracking.artifact_location import check_location, default_location
 from tracking.chunks import chunks
 from tracking.errors import InvalidRequest, ResourceExists, ResourceMissing
-from tracking.limits import check_experiment_name, check_experiment_tag
+from tracking.limits import check_experiment_name, check_experiment_tag, require
 from tracking.schema import experiment_tags, experiments, runs
 from tracking.sql_texts import put_text_rows
 from tracking.wire import (
@@ -26,6 +27,7 @@ from tracking.wire import (
 DEFAULT_ID = 0
 _DEFAULT_NAME = "Default"
 _MOST_DIGITS = 18
+_ID = re.compile(r"-?[0-9]+")
 _MOST_TOGETHER = 30_000
 # Built once: that takes longer than running it.
 _ONE = select(experiments).where(experiments.c.experiment_id == bindparam("number"))
@@ -71,13 +73,19 @@ def one(connection: Connection, experiment_id: str) -> Experiment:
     """Return an experiment, also a deleted one.
 
     Raises:
+        InvalidRequest: No experiment can have such an id.
         ResourceMissing: There is none of that id.
     """
     return to_experiments(connection, [_row(connection, experiment_id)])[0]
 
 
 def find(connection: Connection, name: str) -> Experiment | None:
-    """Return the experiment of that name, also a deleted one, or ``None``."""
+    """Return the experiment of that name, also a deleted one, or ``None``.
+
+    Raises:
+        InvalidRequest: No name is given.
+    """
+    require(name, "experiment_name")
     row = connection.execute(select(experiments).where(experiments.c.name == name)).first()
     return None if row is None else to_experiments(connection, [row])[0]
 
@@ -90,7 +98,7 @@ def rename(connection: Connection, request: UpdateExperiment, *, now_ms: int) ->
         ResourceExists: The name is taken.
     """
     row = require_active(connection, request.experiment_id)
-    if not request.new_name or request.new_name == row.name:
+    if require(request.new_name, "new_name") == row.name:
         return
     name = check_experiment_name(request.new_name)
     _require_free(connection, name)
@@ -147,7 +155,7 @@ def delete_tag(connection: Connection, experiment_id: str, key: str, *, now_ms: 
     """
     number = require_active(connection, experiment_id).experiment_id
     table = experiment_tags
-    entry = delete(table).where(table.c.experiment_id == number, table.c.key == key)
+    entry = delete(table).where(table.c.experiment_id == number, table.c.key == require(key, "key"))
     if connection.execute(entry).rowcount == 0:
         raise ResourceMissing(f"No tag with name: {key!r} in experiment with id {experiment_id}.")
     _change(connection, number, last_update_time=now_ms)
@@ -157,7 +165,7 @@ def require_active(connection: Connection, experiment_id: str) -> Row[Any]:
     """Return the row of an experiment that may be changed.
 
     Raises:
-        InvalidRequest: It is deleted.
+        InvalidRequest: It is deleted, or no experiment can have such an id.
         ResourceMissing: There is none of that id.
     """
     row = _row(connection, experiment_id)
@@ -179,14 +187,14 @@ def find_numbers(experiment_ids: Sequence[str]) -> tuple[int, ...]:
     """Return the numbers that experiments' ids stand for, once each; others are left out.
 
     Raises:
-        InvalidRequest: They are more than a database takes in one statement.
+        InvalidRequest: They are more than a database takes in one statement, or one is none.
     """
     if len(experiment_ids) > _MOST_TOGETHER:
         raise InvalidRequest(
             f"At most {_MOST_TOGETHER} experiment_ids can be searched together, not"
             f" {len(experiment_ids)}. Split them."
         )
-    numbers = dict.fromkeys(map(find_number, experiment_ids))
+    numbers = dict.fromkeys(find_number(_checked_id(told)) for told in experiment_ids)
     return tuple(number for number in numbers if number is not None)
 
 
@@ -219,13 +227,23 @@ def _to_experiment(row: Row[Any], tags: list[Tag]) -> Experiment:
     )
 
 
+def _checked_id(experiment_id: str) -> str:
+    """Return an experiment's id: a whole number, written as a text."""
+    if not _ID.fullmatch(require(experiment_id, "experiment_id")):
+        raise InvalidRequest(
+            f"Invalid experiment ID {experiment_id[:100]!r}. Experiment ID must be a valid integer."
+            " Search the experiments for its name."
+        )
+    return experiment_id
+
+
 def _find_row(connection: Connection, number: int) -> Row[Any] | None:
     return connection.execute(_ONE, {"number": number}).first()
 
 
 def _row(connection: Connection, experiment_id: str, *, is_deleted: bool | None = None) -> Row[Any]:
     """Return the row of that id, and in that state where one is given."""
-    number = find_number(experiment_id)
+    number = find_number(_checked_id(experiment_id))
     row = None if number is None else _find_row(connection, number)
     if row is None or is_deleted not in {None, row.is_deleted}:
         state = {None: "", True: "deleted ", False: "active "}[is_deleted]

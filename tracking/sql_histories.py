@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, select, tuple_
 
-from tracking.limits import MOST_POINTS, check_max_results, check_run_ids
+from tracking.limits import MOST_POINTS, check_max_results, check_run_ids, require
 from tracking.page_tokens import place_of, token_for
 from tracking.schema import metrics
 from tracking.sql_run_contents import to_metric
@@ -30,7 +30,7 @@ def history(
     """
     size = check_max_results(max_results, MOST_POINTS)
     row_of(connection, run_id)
-    query = f"{run_id}/{key}".encode()
+    query = f"{run_id}/{require(key, 'metric_key')}".encode()
     statement = select(*_PLACE).where(metrics.c.run_id == run_id, metrics.c.key == key)
     if page_token:
         statement = statement.where(tuple_(*_PLACE) > _after(page_token, query))
@@ -56,7 +56,10 @@ def bulk_history(
     size = check_max_results(min(max_results, MOST_POINTS), MOST_POINTS)
     statement = (
         select(metrics)
-        .where(metrics.c.run_id.in_(check_run_ids(run_ids)), metrics.c.key == key)
+        .where(
+            metrics.c.run_id.in_(check_run_ids(run_ids)),
+            metrics.c.key == require(key, "metric_key"),
+        )
         .order_by(metrics.c.run_id, *_PLACE)
         .limit(size)
     )

@@ -20,6 +20,7 @@ from tracking.limits import (
     check_time,
     cut_param,
     cut_tag,
+    require,
 )
 from tracking.schema import logged_model_metrics, params, tags
 from tracking.sql_insert import insert_new
@@ -44,10 +45,12 @@ def log(connection: Connection, batch: LogBatch) -> None:
     points = [check_point(metric) for metric in batch.metrics]
     new_params = {check_key(param.key): cut_param(param.value) for param in batch.params}
     new_tags = {check_key(tag.key): cut_tag(tag.value) for tag in batch.tags}
+    if not new_tags.get(NAME_TAG, "a name"):
+        del new_tags[NAME_TAG]  # a run is never without a name, and the tag says which
     require_active(connection, batch.run_id)
     add_texts(connection, params, batch.run_id, new_params)
     put_texts(connection, tags, batch.run_id, new_tags)
-    if new_tags.get(NAME_TAG):
+    if NAME_TAG in new_tags:
         rename(connection, batch.run_id, new_tags[NAME_TAG])
     if points:
         put_points(connection, batch.run_id, by_key(points))
@@ -62,7 +65,7 @@ def delete_tag(connection: Connection, run_id: str, key: str) -> None:
         ResourceMissing: There is no such run, or it has no such tag.
     """
     require_active(connection, run_id)
-    entry = delete(tags).where(tags.c.run_id == run_id, tags.c.key == key)
+    entry = delete(tags).where(tags.c.run_id == run_id, tags.c.key == require(key, "key"))
     if connection.execute(entry).rowcount == 0:
         raise ResourceMissing(f"No tag with name: {key!r} in run with id {run_id}.")
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from tracking.buckets import Bucket, Point, fill, gather, groups_within, thin
-from tracking.limits import check_max_results, check_run_ids
+from tracking.limits import check_max_results, check_run_ids, require
 from tracking.schema import latest_metrics, metrics
 from tracking.sql_buckets import Curve, Steps, buckets_within, decode_tail
 from tracking.sql_lists import is_among, listed
@@ -77,7 +77,8 @@ def sample(
         connection: In a snapshot.
         run_ids: Those that are not there have no points.
         key: The metric.
-        max_results: At the most, for each run; but the ends, the lowest and the highest always.
+        max_results: For each run; with 1 the last point, with 2 the ends, and with 3 up to 4, so
+            that the lowest and the highest are among them.
         steps: The first and the last step to look at, or all.
 
     Raises:
@@ -87,7 +88,7 @@ def sample(
     asked_steps = Steps(*steps) if steps else _ALL
     asked_runs = check_run_ids(run_ids)
     statement, bound = _count(connection.dialect.name), listed(connection, asked_runs)
-    rows = connection.execute(statement, {"key": key, **bound})
+    rows = connection.execute(statement, {"key": require(key, "metric_key"), **bound})
     ends = {run_id: (count, tail) for run_id, count, tail in rows}
     return [
         _to_metric(run_id, key, point)

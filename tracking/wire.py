@@ -218,13 +218,19 @@ class DeleteExperimentTag(Message, frozen=True):
 
 
 class CreateRun(Message, frozen=True):
-    """POST runs/create."""
+    """POST runs/create, as it is sent; ``StartRun`` is what a server takes it for."""
 
-    experiment_id: str = "0"
+    experiment_id: str = field(default_factory=lambda: "0")
     user_id: str = ""
     run_name: str | None = None
     start_time: int | None = None
     tags: list[Tag] = []
+
+
+class StartRun(CreateRun, frozen=True):
+    """POST runs/create, as it is received: nobody gets a run in an experiment by saying none."""
+
+    experiment_id: str
 
 
 class RunAnswer(Message, frozen=True):

@@ -178,7 +178,13 @@ def test_tags_are_overwritten_and_removed(store: TrackingStore) -> None:
 def test_a_metric_that_names_a_model_is_the_runs_and_the_models(store: TrackingStore) -> None:
     run_id, model_id = start(store), make(store)
     point = Metric(
-        key="acc", value=0.5, timestamp=5, step=2, model_id=model_id, dataset_name="iris"
+        key="acc",
+        value=0.5,
+        timestamp=5,
+        step=2,
+        model_id=model_id,
+        dataset_name="iris",
+        dataset_digest="1",
     )
 
     for _ in range(2):

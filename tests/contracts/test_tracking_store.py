@@ -22,6 +22,7 @@ from tracking.wire import (
     LogBatch,
     Metric,
     Param,
+    RunOutputs,
     SearchExperiments,
     SearchRuns,
     SetExperimentTag,
@@ -136,12 +137,69 @@ def test_a_name_that_cannot_be_kept_is_refused(store: TrackingStore, name: str) 
         store.create_experiment(CreateExperiment(name=name))
 
 
-@pytest.mark.parametrize("experiment_id", ["1", "99999999999999999999999", "x", "-1", "٣"])
+@pytest.mark.parametrize("experiment_id", ["1", "99999999999999999999999", "-1"])
 def test_an_experiment_that_is_not_there_is_missing(
     store: TrackingStore, experiment_id: str
 ) -> None:
     with pytest.raises(ResourceMissing, match=f"No Experiment with id={experiment_id} exists"):
         store.experiment(experiment_id)
+
+
+@pytest.mark.parametrize("experiment_id", ["x", "1.0", "٣", " 0", "0x1", ""])
+def test_an_id_that_no_experiment_can_have_is_refused(
+    store: TrackingStore, experiment_id: str
+) -> None:
+    tag = SetExperimentTag(experiment_id=experiment_id, key="k", value="v")
+    rename = UpdateExperiment(experiment_id=experiment_id, new_name="n")
+    for act in (
+        lambda: store.experiment(experiment_id),
+        lambda: store.update_experiment(rename),
+        lambda: store.delete_experiment(experiment_id),
+        lambda: store.restore_experiment(experiment_id),
+        lambda: store.set_experiment_tag(tag),
+        lambda: store.delete_experiment_tag(experiment_id, "k"),
+        lambda: start(store, experiment_id=experiment_id),
+        lambda: names(store, experiment_ids=["0", experiment_id]),
+    ):
+        with pytest.raises(InvalidRequest, match=r"experiment ID|parameter 'experiment_id'"):
+            act()
+
+
+def test_what_has_to_be_given_is_asked_for(store: TrackingStore) -> None:
+    run_id = start(store)
+    for name, act in {
+        "experiment_name": lambda: store.find_experiment(""),
+        "new_name": lambda: store.update_experiment(UpdateExperiment(experiment_id="0")),
+        "metric_key": lambda: store.metric_history(run_id, ""),
+        "key": lambda: store.delete_tag(run_id, ""),
+    }.items():
+        with pytest.raises(InvalidRequest, match=f"Missing value for required parameter '{name}'"):
+            act()
+    for ask in (store.bulk_history, store.sample_history):
+        with pytest.raises(InvalidRequest, match="Missing value for required parameter"):
+            ask([run_id], "")
+    with pytest.raises(InvalidRequest, match="Missing value for required parameter 'key'"):
+        store.delete_experiment_tag("0", "")
+
+
+@pytest.mark.parametrize("half", [{"dataset_name": "d"}, {"dataset_digest": "1"}])
+def test_half_a_dataset_of_a_point_is_refused(store: TrackingStore, half: dict[str, str]) -> None:
+    run_id = start(store)
+    point = msgspec.convert({"key": "m", "value": 1.0, "timestamp": 1, **half}, Metric)
+
+    with pytest.raises(InvalidRequest, match="Both dataset_name and dataset_digest"):
+        store.log_batch(LogBatch(run_id=run_id, metrics=[point]))
+
+
+def test_a_run_is_never_without_a_name(store: TrackingStore) -> None:
+    run_id = start(store, "n")
+
+    nameless = [Tag(key="mlflow.runName", value=""), Tag(key="a", value="")]
+    store.log_batch(LogBatch(run_id=run_id, tags=nameless))
+
+    run = store.run(run_id)
+    assert run.info.run_name == "n"
+    assert run.data.tags == [Tag(key="a", value=""), Tag(key="mlflow.runName", value="n")]
 
 
 def test_renaming_keeps_the_id(store: TrackingStore) -> None:
@@ -273,7 +331,7 @@ def test_a_new_run_runs_and_has_a_place_for_its_artifacts(store: TrackingStore) 
     run = store.create_run(request)
 
     info = run.info
-    assert run == store.run(info.run_id)
+    assert msgspec.structs.replace(run, outputs=RunOutputs()) == store.run(info.run_id)
     assert (info.status, info.lifecycle_stage, info.end_time) == ("RUNNING", "active", None)
     assert (info.experiment_id, info.user_id, info.start_time) == ("0", "u", 5)
     assert info.run_uuid == info.run_id
@@ -760,7 +818,7 @@ def test_a_token_of_another_query_is_refused(searched: TrackingStore) -> None:
 
 def test_no_experiments_hold_no_runs(searched: TrackingStore) -> None:
     assert names(searched, experiment_ids=[]) == []
-    assert names(searched, experiment_ids=["7", "x"]) == []
+    assert names(searched, experiment_ids=["7", "8"]) == []
 
 
 # --- at once ----------------------------------------------------------------------------------

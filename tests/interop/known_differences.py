@@ -32,9 +32,7 @@ _STRICT = "MLflow parses this loosely and ignores a part of the filter; a typo s
 
 KNOWN = [
     # experiments
-    Known("an id that is no number", "an id that nothing has is not found, of whatever shape"),
     Known("renaming to a taken name", "the code that says it, as for creating"),
-    Known("renaming to nothing", "changing nothing is done at once"),
     Known("renaming a deleted one", _REFUSED),
     Known("experiments without max_results", "a page of the default size"),
     Known(r"experiments by \['last_update", "a new tag is an update of the experiment"),

@@ -9,7 +9,6 @@ from litestar.params import FromQuery, JSONBody
 from gateway.api.dependencies import Tracking
 from gateway.auth.policy import Permission
 from tracking.wire import (
-    CreateRun,
     DeleteTag,
     LogBatch,
     LogInputs,
@@ -26,6 +25,7 @@ from tracking.wire import (
     RunReference,
     SearchRuns,
     SetTag,
+    StartRun,
     Tag,
     UpdateRun,
 )
@@ -36,7 +36,7 @@ _LOG = {"permission": Permission.LOG}
 
 
 @post(f"{_PREFIX}/create", status_code=200, sync_to_thread=True, opt=_LOG)
-def create_run(data: JSONBody[CreateRun], tracking: Tracking) -> RunAnswer:
+def create_run(data: JSONBody[StartRun], tracking: Tracking) -> RunAnswer:
     """Start a run."""
     return RunAnswer(run=tracking.create_run(data))
 

@@ -27,6 +27,7 @@ from tracking.wire import (
     RunInfo,
     RunInfoAnswer,
     SetTag,
+    StartRun,
     UpdateRun,
 )
 
@@ -143,7 +144,7 @@ def _log(batch_of: Callable[[Any], LogBatch]) -> Callable[[SoonStore, Any], "Fut
 
 
 WRITES: Mapping[bytes, Write] = {
-    _PREFIX + b"create": Write(CreateRun, lambda store, asked: store.create_run_soon(asked), _run),
+    _PREFIX + b"create": Write(StartRun, lambda store, asked: store.create_run_soon(asked), _run),
     _PREFIX + b"update": Write(
         UpdateRun, lambda store, asked: store.update_run_soon(asked), _run_info
     ),

@@ -145,6 +145,24 @@ def test_experiments_are_searched_by_get_too(client: httpx.Client) -> None:
         ),
         ("POST", "/experiments/create", {"content": b'{"name":"a"}'}, "Bad Request. Content-Type"),
         ("POST", "/runs/create", {"json": {"experiment_id": 0}}, "Invalid value 0 for parameter"),
+        (
+            "POST",
+            "/runs/create",
+            {"json": {}},
+            "Missing value for required parameter 'experiment_id'",
+        ),
+        (
+            "POST",
+            "/runs/create?long=way",
+            {"json": {}},
+            "Missing value for required parameter 'experiment_id'",
+        ),
+        (
+            "GET",
+            "/experiments/get-by-name?experiment_name=",
+            {},
+            "Missing value for required parameter 'experiment_name'",
+        ),
     ],
 )
 def test_bad_input_is_400_with_a_sentence(
