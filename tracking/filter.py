@@ -1,7 +1,7 @@
 """The grammar of filters and orders: text in, comparisons out. Pure.
 
 ``<entity>.<key> <operator> <value>``, joined by AND. Keys with odd characters stand in backticks or
-double quotes, strings in quotes, numbers bare; keywords in any case. What the entities mean, and
+quotes, strings in quotes, numbers bare; keywords in any case. What the entities mean, and
 which operators fit them, is the business of whoever searches.
 """
 
@@ -13,15 +13,18 @@ from msgspec import Struct
 
 from tracking.errors import InvalidRequest
 
-_LONGEST_FILTER = 20_000
+# Ten thousand ids of runs in a list.
+_LONGEST_FILTER = 400_000
+_MOST_TOKENS = 30_000
 _MOST_CLAUSES = 100
 _MOST_ORDERS = 20
 
+# No digit is looked at twice: of a long row of them that is no number, the time would be squared.
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
-      | (?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
+      | (?P<number>[-+]?(?:\d++\.?\d*+|\.\d++)(?:[eE][-+]?\d++)?(?![\w.]))
       | (?P<operator>!=|>=|<=|=|>|<)
-      | (?P<name>[^\W\d]\w*(?:\.(?:`[^`]+`|"[^"]+"|\w[\w./-]*))?|`[^`]+`)
+      | (?P<name>[^\W\d]\w*(?:\.(?:`[^`]+`|"[^"]+"|'[^']+'|\w[\w./-]*))?|`[^`]+`)
       | (?P<string>'(?:[^']|'')*'|"(?:[^"]|"")*")
       | (?P<mark>[(),])""",
     re.VERBOSE,
@@ -191,6 +194,8 @@ def _tokens(text: str) -> list[_Token]:
         place = match.end()
         if match.lastgroup is not None and match.lastgroup != "space":
             tokens.append(_Token(match.lastgroup, match.group()))
+            if len(tokens) > _MOST_TOKENS:
+                raise InvalidRequest(f"Invalid filter: more than {_MOST_TOKENS} words and marks.")
     return tokens
 
 
@@ -210,7 +215,7 @@ def _key(reader: _Reader) -> tuple[str | None, str]:
     entity, dot, key = name.partition(".")
     if not dot:
         return None, name
-    return entity.lower(), key[1:-1] if key[0] in '`"' else key
+    return entity.lower(), key[1:-1] if key[0] in "`\"'" else key
 
 
 def _operator(reader: _Reader) -> Operator:

@@ -28,7 +28,7 @@ DEFAULT_ID = 0
 _DEFAULT_NAME = "Default"
 _MOST_DIGITS = 18
 _ID = re.compile(r"-?[0-9]+")
-_MOST_TOGETHER = 30_000
+_MOST_TOGETHER = 15_000
 # Built once: that takes longer than running it.
 _ONE = select(experiments).where(experiments.c.experiment_id == bindparam("number"))
 

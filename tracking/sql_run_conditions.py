@@ -49,7 +49,10 @@ _DATASET_COLUMNS: dict[str, ColumnElement[Any]] = {
     "digest": datasets.c.digest,
     "context": run_datasets.c.context,
 }
-_OTHER_NAMES = {"created": "start_time", "run name": "run_name", "Run name": "run_name"}
+_OTHER_NAMES = {
+    **dict.fromkeys(("created", "Created"), "start_time"),
+    **dict.fromkeys(("run name", "Run name", "Run Name"), "run_name"),
+}
 RANGES: dict[Operator, Callable[[Any, Any], ColumnElement[bool]]] = {
     Operator.EQUAL: operators.eq,
     Operator.GREATER: operators.gt,

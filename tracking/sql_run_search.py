@@ -26,6 +26,7 @@ from tracking.sql_run_statements import MOST, OFFSET, REACH, by_clause, by_entri
 from tracking.wire import RunPage, SearchRuns
 
 _MOST_KEPT = 64
+_LONGEST_KEPT = 2_000
 _LIFECYCLES = {"ACTIVE_ONLY": (False,), "DELETED_ONLY": (True,), "ALL": (False, True)}
 
 Rows = Sequence[Row[Any]]
@@ -53,8 +54,10 @@ def search(connection: Connection, request: SearchRuns) -> RunPage:
     size = check_max_results(request.max_results, MOST_RUNS)
     query = msgspec.json.encode(msgspec.structs.replace(request, page_token=None, max_results=1))
     offset = int(place_of(request.page_token, query=query)[0]) if request.page_token else 0
-    wanted = _wanted(
-        request.filter or "",
+    filter_text = request.filter or ""
+    is_long = len(filter_text) + len(request.experiment_ids) > _LONGEST_KEPT
+    wanted = (_wanted.__wrapped__ if is_long else _wanted)(
+        filter_text,
         tuple(request.order_by),
         tuple(request.experiment_ids),
         request.run_view_type,

@@ -230,8 +230,8 @@ def test_a_filter_that_makes_no_sense_is_refused(store: TrackingStore, text: str
 
 
 def test_a_search_that_no_database_can_be_asked_is_refused(store: TrackingStore) -> None:
-    with pytest.raises(InvalidRequest, match="At most 30000 experiment_ids"):
-        names(store, experiment_ids=["0"] * 30_001)
+    with pytest.raises(InvalidRequest, match="At most 15000 experiment_ids"):
+        names(store, experiment_ids=["0"] * 15_001)
     with pytest.raises(InvalidRequest, match="dataset_name"):
         names(store, datasets=[{"dataset_name": "a\0b"}])
 

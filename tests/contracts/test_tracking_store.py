@@ -682,6 +682,8 @@ def fill(store: TrackingStore) -> None:
         ("run_name = 'bee'", ["bee"]),
         ("attributes.`run name` = 'bee'", ["bee"]),
         ("status = 'RUNNING' AND created <= 0", ["ant"]),
+        ("attributes.Created > 2 AND attributes.\"Run Name\" = 'dog'", ["dog"]),
+        ("tags.'my color' ILIKE 'red' AND metrics.'acc' > 0.6", ["bee"]),
         ("end_time > 0", []),
         ("params.depth = 'x'' OR ''1''=''1'", []),
     ],
@@ -700,6 +702,8 @@ def test_runs_are_searched_by_what_they_logged(
         (["params.depth", "start_time ASC"], ["bee", "dog", "ant", "cat"]),
         (["attributes.start_time asc"], ["ant", "bee", "cat", "dog"]),
         (["run_name DESC"], ["dog", "cat", "bee", "ant"]),
+        (["Created"], ["ant", "bee", "cat", "dog"]),
+        (["attributes.'Run Name'"], ["ant", "bee", "cat", "dog"]),
         (["attributes.end_time"], ["dog", "cat", "bee", "ant"]),
     ],
 )
@@ -714,6 +718,8 @@ def test_run_ids_are_found_in_a_list(searched: TrackingStore) -> None:
 
     assert names(searched, filter=f"run_id IN ('{run_id}', 'x')") == ["dog"]
     assert names(searched, filter=f"run_id NOT IN ('{run_id}')") == ["cat", "bee", "ant"]
+    others = ", ".join(f"'{number:032x}'" for number in range(10_000))
+    assert names(searched, filter=f"run_id IN ({others}, '{run_id}')") == ["dog"]
 
 
 @pytest.mark.parametrize(

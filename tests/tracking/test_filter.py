@@ -15,6 +15,8 @@ CASES = [
     ("METRICS.a<=-1e3", [Comparison("metrics", "a", Operator.LESS_EQUAL, -1000)]),
     ("params.`a b` = 'x'", [Comparison("params", "a b", Operator.EQUAL, "x")]),
     ('tags."a.b" != "y"', [Comparison("tags", "a.b", Operator.UNEQUAL, "y")]),
+    ("metrics.'my metric' = 1", [Comparison("metrics", "my metric", Operator.EQUAL, 1)]),
+    ("tags.'a.b'='y'", [Comparison("tags", "a.b", Operator.EQUAL, "y")]),
     ("tags.mlflow.user like 'a%'", [Comparison("tags", "mlflow.user", Operator.LIKE, "a%")]),
     ("name ILIKE 'It''s'", [Comparison(None, "name", Operator.ILIKE, "It's")]),
     ("`run name` = 'x'", [Comparison(None, "run name", Operator.EQUAL, "x")]),
@@ -52,7 +54,12 @@ REFUSED = [
     "a BETWEEN 1 AND 2",
     "params. = 1",
     "a = 1.2.3",
-    "x" * 20_001,
+    "x" * 400_001,
+    "a = " + "( " * 30_001,
+    "a = " + "1" * 399_000 + "x",
+    "a." * 199_000,
+    "a = " + "'" * 399_001,
+    "params." * 50_000 + "'",
     " AND ".join(["a = 1"] * 101),
 ]
 
@@ -62,7 +69,15 @@ def test_a_filter_becomes_its_clauses(text: str | None, clauses: list[Comparison
     assert parse_filter(text) == clauses
 
 
-@pytest.mark.parametrize("text", REFUSED)
+def test_ten_thousand_ids_are_a_list() -> None:
+    ids = tuple(f"{number:032x}" for number in range(10_000))
+
+    (found,) = parse_filter(f"run_id IN ({', '.join(map(repr, ids))})")
+
+    assert found == Comparison(None, "run_id", Operator.IN, ids)
+
+
+@pytest.mark.parametrize("text", REFUSED, ids=lambda text: text[:20])
 def test_what_is_outside_the_grammar_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match=r"^Invalid filter"):
         parse_filter(text)
