@@ -16,6 +16,7 @@ from pathlib import Path
 from gateway.settings import Settings, prepare_metrics_folder, run_folder
 from gateway.worker import hold_liveness, is_locked, sweep_dead
 from registry.quick_look import is_prepared
+from tracking.artifact_location import absolute_root
 from tracking.errors import StagedoorError, Unavailable
 
 _METRICS_PREFIX = "metrics-"
@@ -96,8 +97,12 @@ def start_preparing(settings: Settings) -> int:
 
     Returns:
         The child, or 0 if there is none: a file that is as it should be needs nothing.
+
+    Raises:
+        InvalidRequest: No experiment's artifacts can lie where the settings want them.
     """
     storage, registry = settings.storage, settings.registry
+    absolute_root(storage.default_artifact_root, Path.cwd())
     is_plain = not settings.auth.enabled and not _is_bucket(settings)
     if is_plain and is_prepared(
         storage.backend_store_uri, single_production=registry.single_production

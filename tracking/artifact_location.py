@@ -1,5 +1,7 @@
 """Where the artifacts of an experiment may be kept. Pure."""
 
+import posixpath
+from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from tracking.errors import InvalidRequest
@@ -26,6 +28,27 @@ def check_location(location: str) -> str:
     raise _refusal(location, "it is no location that a client may choose")
 
 
+def absolute_root(root: str, folder: PurePosixPath) -> str:
+    """Return the root that whoever runs a server chose for new experiments, whole.
+
+    Args:
+        root: A URI, or a path of this host, which may be relative.
+        folder: What a relative path begins at.
+
+    Raises:
+        InvalidRequest: Beneath it lies nothing that we would answer for.
+    """
+    parts = urlsplit(check_text(root, "default_artifact_root"))
+    if ".." in unquote(unquote(parts.path)).split("/") and parts.scheme:
+        raise _refused_root(root, "it holds '..'")
+    if parts.query or parts.fragment:
+        raise _refused_root(root, "it holds '?' or '#'")
+    if parts.scheme == PROXY_SCHEME:
+        path = parts.path.strip("/")
+        return f"{PROXY_SCHEME}:/{parse_path(path) if path else ''}" if not parts.netloc else root
+    return root if parts.scheme else posixpath.normpath(folder / root)
+
+
 def default_location(root: str, experiment_id: int) -> str:
     """Return where the artifacts of an experiment are kept that did not ask for a place."""
     return f"{root.rstrip('/')}/{experiment_id}"
@@ -39,6 +62,13 @@ def run_location(experiment_location: str, run_id: str) -> str:
 def model_location(experiment_location: str, model_id: str) -> str:
     """Return where the artifacts of a logged model are kept."""
     return f"{experiment_location.rstrip('/')}/models/{model_id}/artifacts"
+
+
+def _refused_root(root: str, reason: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"Invalid default_artifact_root {root[:200]!r}: {reason}. Use {PROXY_SCHEME}:/<path>,"
+        " a bucket's URI, or a folder."
+    )
 
 
 def _refusal(location: str, reason: str) -> InvalidRequest:

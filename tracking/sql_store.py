@@ -8,6 +8,7 @@ hops: ``tracking.sql_experiments``, ``sql_runs``, ``sql_logging``, ``sql_input_l
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from random import SystemRandom
 
 from sqlalchemy import Connection
@@ -25,6 +26,7 @@ from tracking import (
     sql_runs,
     sql_samples,
 )
+from tracking.artifact_location import absolute_root
 from tracking.clock import now_ms
 from tracking.database import Database
 from tracking.limits import check_steps
@@ -65,14 +67,18 @@ class SqlTrackingStore:
 
     Args:
         database: Open, at the schema this program needs.
-        default_artifact_root: Beneath it lie the artifacts of experiments that chose no place.
+        default_artifact_root: Beneath it lie the artifacts of experiments that chose no place; a
+            relative path begins at the folder in which this process runs.
+
+    Raises:
+        InvalidRequest: Nothing can lie beneath such a root.
     """
 
     def __init__(
         self, database: Database, *, default_artifact_root: str = "mlflow-artifacts:/"
     ) -> None:
         self._database = database
-        self._root = default_artifact_root
+        self._root = absolute_root(default_artifact_root, Path.cwd())
         self._chance = SystemRandom()
         self._make_default()
 

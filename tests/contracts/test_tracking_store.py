@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -143,6 +144,16 @@ def test_an_experiment_that_is_not_there_is_missing(
 ) -> None:
     with pytest.raises(ResourceMissing, match=f"No Experiment with id={experiment_id} exists"):
         store.experiment(experiment_id)
+
+
+def test_new_experiments_get_a_whole_location(sqlite_uri: str) -> None:
+    database = open_database(sqlite_uri)
+    store = SqlTrackingStore(database, default_artifact_root="./mlruns")
+
+    made = store.create_experiment(CreateExperiment(name="a"))
+
+    assert store.experiment(made).artifact_location == str(Path.cwd() / "mlruns" / made)
+    database.close()
 
 
 @pytest.mark.parametrize("experiment_id", ["x", "1.0", "٣", " 0", "0x1", ""])

@@ -1,8 +1,15 @@
 """Where the artifacts of an experiment may be kept."""
 
+from pathlib import PurePosixPath
+
 import pytest
 
-from tracking.artifact_location import check_location, default_location, run_location
+from tracking.artifact_location import (
+    absolute_root,
+    check_location,
+    default_location,
+    run_location,
+)
 from tracking.errors import InvalidRequest
 
 
@@ -41,6 +48,42 @@ def test_a_typed_reference_is_kept(location: str, kept: str) -> None:
 def test_anything_else_is_refused(location: str) -> None:
     with pytest.raises(InvalidRequest):
         check_location(location)
+
+
+@pytest.mark.parametrize(
+    ("root", "kept"),
+    [
+        ("mlflow-artifacts:/", "mlflow-artifacts:/"),
+        ("mlflow-artifacts:///", "mlflow-artifacts:/"),
+        ("mlflow-artifacts:/a b/c/", "mlflow-artifacts:/a b/c"),
+        ("mlflow-artifacts://host/a", "mlflow-artifacts://host/a"),
+        ("s3://bucket/a", "s3://bucket/a"),
+        ("file:///srv/a", "file:///srv/a"),
+        ("./mlruns", "/here/mlruns"),
+        ("mlruns/../other/", "/here/other"),
+        ("/srv/a", "/srv/a"),
+    ],
+)
+def test_a_root_is_made_whole(root: str, kept: str) -> None:
+    assert absolute_root(root, PurePosixPath("/here")) == kept
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        "mlflow-artifacts:/a/../b",
+        "mlflow-artifacts:/a/%2e%2e/b",
+        "mlflow-artifacts:/a//b",
+        "mlflow-artifacts:/C:/b",
+        "s3://bucket/../b",
+        "s3://bucket/a?b",
+        "s3://bucket/a#b",
+        "a\0b",
+    ],
+)
+def test_a_root_beneath_which_nothing_may_lie_is_refused(root: str) -> None:
+    with pytest.raises(InvalidRequest):
+        absolute_root(root, PurePosixPath("/here"))
 
 
 @pytest.mark.parametrize("root", ["mlflow-artifacts:/", "s3://bucket/root", "s3://bucket/root/"])
