@@ -1,7 +1,7 @@
 """Where the artifacts of an experiment may be kept. Pure."""
 
 import posixpath
-from pathlib import PurePosixPath
+from pathlib import PurePath
 from urllib.parse import unquote, urlsplit
 
 from tracking.errors import InvalidRequest
@@ -28,7 +28,7 @@ def check_location(location: str) -> str:
     raise _refusal(location, "it is no location that a client may choose")
 
 
-def absolute_root(root: str, folder: PurePosixPath) -> str:
+def absolute_root(root: str, folder: PurePath) -> str:
     """Return the root that whoever runs a server chose for new experiments, whole.
 
     Args:

@@ -178,12 +178,13 @@ def test_an_id_that_no_experiment_can_have_is_refused(
 
 def test_what_has_to_be_given_is_asked_for(store: TrackingStore) -> None:
     run_id = start(store)
-    for name, act in {
+    asked: dict[str, Callable[[], object]] = {
         "experiment_name": lambda: store.find_experiment(""),
         "new_name": lambda: store.update_experiment(UpdateExperiment(experiment_id="0")),
         "metric_key": lambda: store.metric_history(run_id, ""),
         "key": lambda: store.delete_tag(run_id, ""),
-    }.items():
+    }
+    for name, act in asked.items():
         with pytest.raises(InvalidRequest, match=f"Missing value for required parameter '{name}'"):
             act()
     for ask in (store.bulk_history, store.sample_history):

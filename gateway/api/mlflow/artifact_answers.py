@@ -1,4 +1,4 @@
-"""How the bytes of an artifact are answered: as a file to keep, whole or in part.
+"""How artifacts are answered: a folder as a listing, bytes as a file to keep, whole or in part.
 
 Called by the handlers that send artifacts, in the thread pool; the bytes are read piece by piece
 while they are sent. Next hops: ``byte_range``, and the artifact store.
