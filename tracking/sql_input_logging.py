@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 
 import msgspec
-from sqlalchemy import Connection, Insert, select, tuple_
+from sqlalchemy import Connection, Insert, select
 
 from tracking.chunks import chunks
 from tracking.errors import InvalidRequest
@@ -17,6 +17,7 @@ from tracking.model_limits import check_dataset, check_input_tag, check_model_id
 from tracking.schema import datasets, run_datasets, run_model_inputs, run_outputs, tags
 from tracking.sql_inputs import CONTEXT_TAG
 from tracking.sql_insert import insert_by, insert_many, insert_new
+from tracking.sql_lists import is_among, listed
 from tracking.sql_runs import require_active, row_of
 from tracking.sql_texts import put_texts
 from tracking.wire import (
@@ -30,7 +31,7 @@ from tracking.wire import (
 )
 
 HISTORY_TAG = "mlflow.log-model.history"
-_MOST_PAIRS = 1_000
+_MOST_TOGETHER = 1_000
 
 
 def log_inputs(connection: Connection, request: LogInputs) -> None:
@@ -132,11 +133,16 @@ def _put_datasets(
         connection.execute(insert_new(connection.dialect.name, datasets), rows)
     table = datasets.c
     found: dict[tuple[str, str], int] = {}
-    for chunk in chunks([(each.name, each.digest) for each in given], _MOST_PAIRS):
+    # Names and digests each for themselves: PostgreSQL compares a list of pairs one by one.
+    for chunk in chunks(given, _MOST_TOGETHER):
         statement = select(table.name, table.digest, table.dataset_id).where(
-            table.experiment_id == experiment_id, tuple_(table.name, table.digest).in_(chunk)
+            table.experiment_id == experiment_id,
+            is_among(connection.dialect.name, table.name),
+            table.digest.in_({each.digest for each in chunk}),
         )
-        found |= {(name, digest): number for name, digest, number in connection.execute(statement)}
+        names = listed(connection, sorted({each.name for each in chunk}))
+        for name, digest, number in connection.execute(statement, names):
+            found[name, digest] = number
     return found
 
 
