@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 
 import msgspec
-from sqlalchemy import Connection, Insert, select
+from sqlalchemy import Connection, Insert, select, tuple_
 
 from tracking.chunks import chunks
 from tracking.errors import InvalidRequest
@@ -31,7 +31,7 @@ from tracking.wire import (
 )
 
 HISTORY_TAG = "mlflow.log-model.history"
-_MOST_TOGETHER = 1_000
+_MOST_PAIRS = 1_000
 
 
 def log_inputs(connection: Connection, request: LogInputs) -> None:
@@ -133,14 +133,15 @@ def _put_datasets(
         connection.execute(insert_new(connection.dialect.name, datasets), rows)
     table = datasets.c
     found: dict[tuple[str, str], int] = {}
-    # Names and digests each for themselves: PostgreSQL compares a list of pairs one by one.
-    for chunk in chunks(given, _MOST_TOGETHER):
+    dialect = connection.dialect.name
+    for chunk in chunks([(each.name, each.digest) for each in given], _MOST_PAIRS):
         statement = select(table.name, table.digest, table.dataset_id).where(
-            table.experiment_id == experiment_id,
-            is_among(connection.dialect.name, table.name),
-            table.digest.in_({each.digest for each in chunk}),
+            table.experiment_id == experiment_id, tuple_(table.name, table.digest).in_(chunk)
         )
-        names = listed(connection, sorted({each.name for each in chunk}))
+        if dialect != "sqlite":
+            # An index finds names in a list; pairs in a list are compared one by one.
+            statement = statement.where(is_among(dialect, table.name))
+        names = listed(connection, sorted({name for name, _ in chunk}))
         for name, digest, number in connection.execute(statement, names):
             found[name, digest] = number
     return found
