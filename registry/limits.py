@@ -2,6 +2,7 @@
 
 import re
 
+from registry.references import LATEST
 from tracking.errors import InvalidRequest
 from tracking.wire import Tag
 
@@ -74,7 +75,7 @@ def check_alias(alias: str) -> str:
             f"Invalid alias name: {alias!r}. Use 1 to {ALIAS_LENGTH} letters, digits, '_' and '-'."
         )
         raise InvalidRequest(message)
-    if alias.lower() == "latest" or _VERSION_LIKE.fullmatch(alias):
+    if alias.lower() == LATEST or _VERSION_LIKE.fullmatch(alias):
         message = f"Invalid alias name: {alias!r} is reserved; choose another."
         raise InvalidRequest(message)
     return alias

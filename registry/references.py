@@ -5,6 +5,9 @@ from msgspec import Struct
 from registry.stages import Stage, find_stage
 from tracking.errors import InvalidRequest
 
+LATEST = "latest"
+"""The word, in any case, for the highest number there is; also where an alias stands."""
+
 
 class ByNumber(Struct, frozen=True, tag="number"):
     """Version 7."""
@@ -45,12 +48,14 @@ class ModelUri(Struct, frozen=True):
 def parse_ref(text: str) -> Ref:
     """Read a reference: digits are a version, then ``latest`` or a stage in any case, then ``@x``.
 
+    ``@latest`` is ``latest``: no alias may have that name.
+
     Raises:
         InvalidRequest: It is none of these.
     """
     if text.isascii() and text.isdigit():
         return ByNumber(int(text[:18]))
-    if text.lower() == "latest":
+    if text.removeprefix("@").lower() == LATEST:
         return Latest()
     if text.startswith("@") and len(text) > 1:
         return ByAlias(text[1:])
@@ -82,7 +87,7 @@ def parse_model_uri(uri: str) -> ModelUri:
     if not at or not name or not alias:
         message = f"{uri!r} names no version: add /version, /stage, /latest or @alias."
         raise InvalidRequest(message)
-    return ModelUri(name=name, ref=ByAlias(alias))
+    return ModelUri(name=name, ref=parse_ref(f"@{alias}"))
 
 
 def format_ref(ref: Ref) -> str:
@@ -95,6 +100,6 @@ def format_ref(ref: Ref) -> str:
         case ByAlias(alias=alias):
             return f"@{alias}"
         case Latest():
-            return "latest"
+            return LATEST
         case Live():
             return str(Stage.PRODUCTION)

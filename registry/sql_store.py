@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from registry import limits, promotion, sql_models, sql_versions, webhook_events
 from registry.changes import ChangeKind, record_change
 from registry.outbox import announce
+from registry.references import LATEST
 from registry.search import find_models, find_versions
 from registry.sources import check_source
 from registry.stages import parse_stage
@@ -34,7 +35,7 @@ from registry.wire import (
 )
 from tracking.clock import now_ms
 from tracking.database import Database
-from tracking.errors import InvalidRequest
+from tracking.errors import InvalidRequest, ResourceMissing
 from tracking.wire import Tag
 
 T = TypeVar("T")
@@ -179,7 +180,10 @@ class SqlRegistryStore:
 
     def version_by_alias(self, name: str, alias: str) -> ModelVersion:
         """See ``RegistryStore``."""
-        entries = {entry.alias: entry.version for entry in self.model(name).aliases}
+        model = self.model(name)
+        if alias.lower() == LATEST:
+            return _newest(model)
+        entries = {entry.alias: entry.version for entry in model.aliases}
         if alias not in entries:
             known = ", ".join(sorted(entries)) or "none"
             message = f"Registered model alias {alias} not found. Aliases of {name!r}: {known}."
@@ -292,3 +296,9 @@ class SqlRegistryStore:
 
     def _follow(self, connection: Connection, model: str) -> None:
         follow(connection, model, self._cause(), timeout_ms=self._timeout_ms)
+
+
+def _newest(model: RegisteredModel) -> ModelVersion:
+    if not model.latest_versions:
+        raise ResourceMissing(f"Latest version not found for model {model.name}. Register one.")
+    return max(model.latest_versions, key=lambda version: int(version.version))

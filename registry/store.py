@@ -63,7 +63,10 @@ class RegistryStore(Protocol):
         """Remove an alias."""
 
     def version_by_alias(self, name: str, alias: str) -> ModelVersion:
-        """Return the version an alias points at; an unknown alias is an ``InvalidRequest``."""
+        """Return the version an alias points at; an unknown alias is an ``InvalidRequest``.
+
+        ``latest``, in any case, is the highest number there is.
+        """
 
     def create_version(self, request: CreateVersion) -> ModelVersion:
         """Add the next version of a model. It is READY at once."""

@@ -201,6 +201,18 @@ def test_an_alias_moves_and_goes_with_its_version(store: RegistryStore) -> None:
         store.version_by_alias("IrisRF", "champion")
 
 
+@pytest.mark.parametrize("alias", ["latest", "LATEST"])
+def test_the_alias_latest_is_the_highest_number_there_is(store: RegistryStore, alias: str) -> None:
+    store.create_model(CreateModel(name="IrisRF"))
+    with pytest.raises(ResourceMissing, match="Latest version not found"):
+        store.version_by_alias("IrisRF", alias)
+    for _ in range(11):
+        store.create_version(CreateVersion(name="IrisRF", source=SOURCE))
+    move(store, 10, "Staging")
+
+    assert store.version_by_alias("IrisRF", alias).version == "11"
+
+
 @pytest.mark.parametrize("alias", ["latest", "v7", "a b", "", "x" * 256])
 def test_an_alias_that_may_not_be_is_refused(store: RegistryStore, alias: str) -> None:
     register(store)

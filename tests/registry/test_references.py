@@ -26,6 +26,7 @@ from tracking.errors import InvalidRequest
         ("production", ByStage(Stage.PRODUCTION)),
         ("None", ByStage(Stage.NONE)),
         ("@champion", ByAlias("champion")),
+        ("@Latest", Latest()),
     ],
 )
 def test_a_reference_is_a_number_a_stage_latest_or_an_alias(text: str, ref: Ref) -> None:
@@ -45,6 +46,7 @@ def test_anything_else_names_no_version(text: str) -> None:
         ("models:/Iris RF/2", ModelUri("Iris RF", ByNumber(2))),
         ("models:/a@b@champion", ModelUri("a@b", ByAlias("champion"))),
         ("models:/a@b/latest", ModelUri("a@b", Latest())),
+        ("models:/a@b@latest", ModelUri("a@b", Latest())),
     ],
 )
 def test_a_model_uri_is_taken_apart(uri: str, read: ModelUri) -> None:

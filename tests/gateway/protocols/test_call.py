@@ -42,6 +42,7 @@ def infer(protocol: ProtocolName, model: str | None, ref: Ref) -> Call:
         ("/models/iris@champion/invocations", "iris", ByAlias("champion")),
         ("/models/iris%40champion/invocations", "iris", ByAlias("champion")),
         ("/models/a@b@champion/invocations", "a@b", ByAlias("champion")),
+        ("/models/iris@latest/invocations", "iris", Latest()),
         ("/models/a%40b/Production/invocations", "a@b", ByStage(Stage.PRODUCTION)),
         ("/models/iris%20rf/invocations", "iris rf", Live()),
         ("/models/100%25/invocations", "100%", Live()),
