@@ -4,6 +4,7 @@ import re
 
 from registry.references import LATEST
 from tracking.errors import InvalidRequest
+from tracking.limits import check_text
 from tracking.wire import Tag
 
 NAME_LENGTH = 256
@@ -39,7 +40,8 @@ def check_tag(tag: Tag) -> Tag:
     """Return a tag if it may be one.
 
     Raises:
-        InvalidRequest: Its key is empty or too long, or its value is too long.
+        InvalidRequest: Its key is empty or too long, or its value is too long or no text that
+            every database keeps.
     """
     check_tag_key(tag.key)
     if len(tag.value or "") > TAG_VALUE_LENGTH:
@@ -48,7 +50,18 @@ def check_tag(tag: Tag) -> Tag:
             f"at most {TAG_VALUE_LENGTH} are kept."
         )
         raise InvalidRequest(message)
+    check_texts(value=tag.value)
     return tag
+
+
+def check_texts(**texts: str | None) -> None:
+    """Check that every database keeps these texts as they are.
+
+    Raises:
+        InvalidRequest: One holds a NUL character or half of a surrogate pair.
+    """
+    for name, text in texts.items():
+        check_text(text or "", name)
 
 
 def check_tag_key(key: str) -> str:

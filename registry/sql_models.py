@@ -1,6 +1,6 @@
 """The SQL of registered models, their tags and aliases, within the caller's transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -17,11 +17,16 @@ from registry.schema import (
     switch,
     transition,
 )
+from registry.search import PROMPT_TAG
 from registry.sql_versions import newest_by_stage
 from registry.switches import Cause, supersede
 from registry.wire import AliasEntry, CreateModel, RegisteredModel
 from tracking.errors import ResourceExists
+from tracking.sql_texts import put_texts
 from tracking.wire import Tag
+
+_KINDS = {False: "Registered Model", True: "Prompt"}
+"""What has a name, by whether it is a prompt."""
 
 
 def create_model(connection: Connection, request: CreateModel, cause: Cause) -> None:
@@ -30,7 +35,7 @@ def create_model(connection: Connection, request: CreateModel, cause: Cause) -> 
     Raises:
         ResourceExists: There is one of that name.
     """
-    _check_free(connection, request.name)
+    _check_free(connection, request.name, as_prompt=webhook_events.is_prompt_of(request.tags))
     connection.execute(
         insert(registered_model).values(
             name=request.name,
@@ -42,8 +47,7 @@ def create_model(connection: Connection, request: CreateModel, cause: Cause) -> 
         )
     )
     create_route(connection, request.name, now_ms=cause.now_ms)
-    for tag in request.tags:
-        set_tag(connection, request.name, tag, now_ms=cause.now_ms)
+    put_tags(connection, request.name, request.tags)
     record_change(connection, ChangeKind.MODEL, request.name, now_ms=cause.now_ms)
     announce(connection, webhook_events.model_created(request), now_ms=cause.now_ms)
 
@@ -87,16 +91,22 @@ def read_model(connection: Connection, name: str) -> RegisteredModel:
 def rename_model(connection: Connection, name: str, new_name: str, cause: Cause) -> None:
     """Give a model another name; versions, tags, aliases, route and history go with it.
 
+    Its own name again changes nothing but when it was changed last.
+
     Raises:
         ResourceMissing: There is none of that name.
         ResourceExists: The new name is taken.
     """
     lock_route(connection, name)
+    of = model_version.c.model == name
+    connection.execute(update(model_version).where(of).values(updated_at=cause.now_ms))
+    touch(connection, name, now_ms=cause.now_ms)
+    if new_name == name:
+        return
     supersede(connection, name, cause)
     _check_free(connection, new_name)
-    values = {"name": new_name, "updated_at": cause.now_ms}
     connection.execute(
-        update(registered_model).where(registered_model.c.name == name).values(**values)
+        update(registered_model).where(registered_model.c.name == name).values(name=new_name)
     )
     held = model_version.c.production_of
     connection.execute(update(model_version).where(held == name).values(production_of=new_name))
@@ -136,17 +146,9 @@ def delete_model(connection: Connection, name: str, cause: Cause) -> None:
     record_change(connection, ChangeKind.MODEL, name, now_ms=cause.now_ms)
 
 
-def set_tag(connection: Connection, name: str, tag: Tag, *, now_ms: int) -> None:
-    """Set or overwrite a tag of a model.
-
-    Raises:
-        ResourceMissing: There is no such model.
-    """
-    touch(connection, name, now_ms=now_ms)
-    delete_tag(connection, name, tag.key)
-    connection.execute(
-        insert(registered_model_tag).values(model=name, key=tag.key, value=tag.value)
-    )
+def put_tags(connection: Connection, name: str, tags: Sequence[Tag]) -> None:
+    """Set or overwrite tags of a model, in one statement; the last of a key counts."""
+    put_texts(connection, registered_model_tag, name, {tag.key: tag.value for tag in tags})
 
 
 def delete_tag(connection: Connection, name: str, key: str) -> bool:
@@ -157,7 +159,10 @@ def delete_tag(connection: Connection, name: str, key: str) -> bool:
 
 def is_prompt(connection: Connection, name: str) -> bool:
     """Say whether a model is a prompt."""
-    return webhook_events.is_prompt_of(_tags(connection, [name]).get(name, []))
+    table = registered_model_tag.c
+    told = select(table.value).where(table.model == name, table.key == PROMPT_TAG)
+    value = connection.execute(told).scalar()
+    return webhook_events.is_prompt_of([Tag(key=PROMPT_TAG, value=value or "")])
 
 
 def touch(connection: Connection, name: str, *, now_ms: int) -> None:
@@ -185,11 +190,19 @@ def delete_alias(connection: Connection, name: str, alias: str) -> bool:
     return connection.execute(delete(model_alias).where(*of)).rowcount > 0
 
 
-def _check_free(connection: Connection, name: str) -> None:
+def _check_free(connection: Connection, name: str, *, as_prompt: bool = False) -> None:
     taken = select(registered_model.c.name).where(registered_model.c.name == name)
-    if connection.execute(taken).first() is not None:
-        message = f"Registered Model (name={name}) already exists. Choose another name, or use it."
-        raise ResourceExists(message)
+    if connection.execute(taken).first() is None:
+        return
+    kind, holder = (_KINDS[is_one] for is_one in (as_prompt, is_prompt(connection, name)))
+    if kind == holder:
+        message = f"{kind} (name={name}) already exists. Choose another name, or use it."
+    else:
+        message = (
+            f"{kind} (name={name}) cannot be made: the name is already taken by a {holder.lower()},"
+            " and a model and a prompt never share one. Choose another name."
+        )
+    raise ResourceExists(message)
 
 
 def _tags(connection: Connection, names: Iterable[str]) -> dict[str, list[Tag]]:

@@ -19,7 +19,7 @@ from registry.schema import (
     transition,
 )
 from registry.sql_models import read_models
-from registry.sql_versions import Key, read_versions, set_tag
+from registry.sql_versions import Key, put_tags, read_versions
 from registry.stages import Stage
 from registry.wire import ModelVersion, RegisteredModel
 from tracking.errors import ResourceConflict
@@ -217,8 +217,7 @@ def _put_version(
             del values["storage"]
         of = (model_version.c.model == key[0], model_version.c.version == key[1])
         connection.execute(update(model_version).where(*of).values(values))
-    for tag in version.tags:
-        set_tag(connection, key, tag)
+    put_tags(connection, key, version.tags)
 
 
 def _versions_here(connection: Connection, name: str) -> list[ModelVersion]:

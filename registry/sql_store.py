@@ -13,6 +13,7 @@ from registry import limits, promotion, sql_models, sql_versions, webhook_events
 from registry.changes import ChangeKind, record_change
 from registry.outbox import announce
 from registry.references import LATEST
+from registry.routes import lock_route
 from registry.search import find_models, find_versions
 from registry.sources import check_source
 from registry.stages import parse_stage
@@ -74,6 +75,7 @@ class SqlRegistryStore:
     def create_model(self, request: CreateModel) -> RegisteredModel:
         """See ``RegistryStore``."""
         limits.check_model_name(request.name)
+        limits.check_texts(description=request.description)
         for tag in request.tags:
             limits.check_tag(tag)
 
@@ -108,6 +110,7 @@ class SqlRegistryStore:
 
     def update_model(self, request: UpdateModel) -> RegisteredModel:
         """See ``RegistryStore``."""
+        limits.check_texts(description=request.description)
 
         def work(connection: Connection) -> RegisteredModel:
             sql_models.describe_model(
@@ -134,7 +137,8 @@ class SqlRegistryStore:
         tag = limits.check_tag(Tag(key=request.key, value=request.value or ""))
 
         def work(connection: Connection) -> None:
-            sql_models.set_tag(connection, request.name, tag, now_ms=now_ms())
+            lock_route(connection, request.name)
+            sql_models.put_tags(connection, request.name, [tag])
             if sql_models.is_prompt(connection, request.name):
                 told = webhook_events.prompt_tag_changed(request.name, tag.key, tag.value)
                 announce(connection, told, now_ms=now_ms())
@@ -145,7 +149,7 @@ class SqlRegistryStore:
         """See ``RegistryStore``."""
 
         def work(connection: Connection) -> None:
-            sql_models.touch(connection, name, now_ms=now_ms())
+            lock_route(connection, name)
             is_prompt = sql_models.is_prompt(connection, name)
             if sql_models.delete_tag(connection, name, key) and is_prompt:
                 told = webhook_events.prompt_tag_changed(name, key, None)
@@ -159,7 +163,7 @@ class SqlRegistryStore:
         key = (request.name, limits.parse_version(request.version))
 
         def work(connection: Connection) -> None:
-            sql_models.touch(connection, request.name, now_ms=now_ms())
+            lock_route(connection, request.name)
             sql_versions.require_version(connection, key)
             sql_models.set_alias(connection, request.name, request.alias, key[1])
             self._alias_changed(connection, request.name, request.alias, key[1])
@@ -171,7 +175,7 @@ class SqlRegistryStore:
         """See ``RegistryStore``."""
 
         def work(connection: Connection) -> None:
-            sql_models.touch(connection, name, now_ms=now_ms())
+            lock_route(connection, name)
             if sql_models.delete_alias(connection, name, alias):
                 self._alias_changed(connection, name, alias, None)
             self._follow(connection, name)
@@ -193,6 +197,9 @@ class SqlRegistryStore:
     def create_version(self, request: CreateVersion) -> ModelVersion:
         """See ``RegistryStore``."""
         check_source(request.source, request.run_id, request.model_id)
+        limits.check_texts(
+            description=request.description, run_id=request.run_id, run_link=request.run_link
+        )
         for tag in request.tags:
             limits.check_tag(tag)
         version = self._database.write(
@@ -215,6 +222,7 @@ class SqlRegistryStore:
 
     def update_version(self, request: UpdateVersion) -> ModelVersion:
         """See ``RegistryStore``."""
+        limits.check_texts(description=request.description)
         key = (request.name, limits.parse_version(request.version))
 
         def work(connection: Connection) -> ModelVersion:

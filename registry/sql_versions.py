@@ -1,9 +1,10 @@
 """The SQL of versions and their tags, within the caller's transaction."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Insert, Row, delete, func, insert, select, tuple_, update
 
 from registry.changes import ChangeKind, record_change
 from registry.outbox import announce
@@ -15,6 +16,7 @@ from registry.switches import Cause, find_open, supersede
 from registry.webhook_events import version_created
 from registry.wire import CreateVersion, ModelVersion
 from tracking.errors import ResourceMissing
+from tracking.sql_insert import insert_by, insert_many
 from tracking.sql_logged_models import note_version, row_of
 from tracking.wire import Tag
 
@@ -55,8 +57,7 @@ def create_version(connection: Connection, request: CreateVersion, cause: Cause)
             updated_at=cause.now_ms,
         )
     )
-    for tag in request.tags:
-        set_tag(connection, (request.name, version), tag)
+    put_tags(connection, (request.name, version), request.tags)
     if request.model_id:
         note_version(connection, request.model_id, request.name, version)
     record_change(connection, ChangeKind.VERSION, request.name, now_ms=cause.now_ms)
@@ -135,6 +136,8 @@ def delete_version(connection: Connection, key: Key, cause: Cause) -> None:
     of = (model_version.c.model == model, model_version.c.version == version)
     if connection.execute(delete(model_version).where(*of)).rowcount == 0:
         raise missing_version(key)
+    changed = update(registered_model).where(registered_model.c.name == model)
+    connection.execute(changed.values(updated_at=cause.now_ms))
     record_change(connection, ChangeKind.VERSION, model, now_ms=cause.now_ms)
 
 
@@ -145,11 +148,15 @@ def set_tag(connection: Connection, key: Key, tag: Tag) -> None:
         ResourceMissing: There is no such version.
     """
     require_version(connection, key)
-    delete_tag(connection, key, tag.key)
-    model, version = key
-    connection.execute(
-        insert(model_version_tag).values(model=model, version=version, key=tag.key, value=tag.value)
-    )
+    put_tags(connection, key, [tag])
+
+
+def put_tags(connection: Connection, key: Key, tags: Sequence[Tag]) -> None:
+    """Set or overwrite tags of a version, in one statement; the last of a key counts."""
+    texts = {tag.key: tag.value for tag in tags}
+    if texts:
+        rows = [(*key, name, value) for name, value in texts.items()]
+        insert_many(connection, _put_tags(connection.dialect.name), rows)
 
 
 def delete_tag(connection: Connection, key: Key, tag_key: str) -> bool:
@@ -206,6 +213,16 @@ def _change(connection: Connection, key: Key, **values: object) -> None:
     of = (model_version.c.model == model, model_version.c.version == version)
     if connection.execute(update(model_version).where(*of).values(**values)).rowcount == 0:
         raise missing_version(key)
+
+
+@cache
+def _put_tags(dialect: str) -> Insert:
+    statement = insert_by(dialect, model_version_tag)
+    table = model_version_tag.c
+    return statement.on_conflict_do_update(
+        index_elements=[table.model, table.version, table.key],
+        set_={"value": statement.excluded.value},
+    )
 
 
 def _tags(connection: Connection, models: Iterable[str]) -> dict[Key, list[Tag]]:

@@ -1,9 +1,11 @@
 """What every registry store does: over SQLite, over PostgreSQL, and over HTTP."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from msgspec import structs
 
 from registry.http_store import HttpRegistryStore
 from registry.sql_store import SqlRegistryStore
@@ -13,6 +15,7 @@ from registry.wire import (
     CreateModel,
     CreateVersion,
     DeleteVersionTag,
+    RegisteredModel,
     SearchRequest,
     SetAlias,
     SetModelTag,
@@ -21,6 +24,7 @@ from registry.wire import (
     UpdateModel,
     UpdateVersion,
 )
+from tracking.clock import now_ms
 from tracking.database import open_database
 from tracking.errors import InvalidRequest, ResourceExists, ResourceMissing
 from tracking.http import HttpApi
@@ -238,6 +242,33 @@ def test_descriptions_and_tags_are_set_changed_and_removed(store: RegistryStore)
     assert store.version("IrisRF", "1").tags == []
 
 
+def test_tags_by_the_thousand_are_kept_and_the_last_of_a_key_counts(store: RegistryStore) -> None:
+    tags = [Tag(key=f"k{number:05}", value="v" * (number % 3)) for number in range(20_000)]
+    twice = [Tag(key="k00007", value="before"), *tags]
+
+    model = store.create_model(CreateModel(name="IrisRF", tags=twice))
+    version = store.create_version(CreateVersion(name="IrisRF", source="s3://b/m", tags=twice))
+
+    assert sorted(model.tags, key=lambda tag: tag.key) == tags
+    assert sorted(version.tags, key=lambda tag: tag.key) == tags
+
+
+def test_texts_that_not_every_database_keeps_are_refused(store: RegistryStore) -> None:
+    register(store)
+    source, text = "s3://b/m", "a\x00b"
+
+    for ask in (
+        lambda: store.create_model(CreateModel(name="a", tags=[Tag(key="a", value=text)])),
+        lambda: store.create_model(CreateModel(name="a", description=text)),
+        lambda: store.update_model(UpdateModel(name="IrisRF", description=text)),
+        lambda: store.create_version(CreateVersion(name="IrisRF", source=source, run_link=text)),
+        lambda: store.create_version(CreateVersion(name="IrisRF", source=source, run_id=text)),
+        lambda: store.update_version(UpdateVersion(name="IrisRF", version="1", description=text)),
+    ):
+        with pytest.raises(InvalidRequest, match="NUL"):
+            ask()
+
+
 def test_renaming_takes_everything_along(store: RegistryStore) -> None:
     register(store, versions=2)
     move(store, 2, "Production")
@@ -252,6 +283,86 @@ def test_renaming_takes_everything_along(store: RegistryStore) -> None:
     ]
     with pytest.raises(ResourceMissing):
         store.model("IrisRF")
+
+
+def test_a_rename_to_its_own_name_changes_only_when_it_was_changed(store: RegistryStore) -> None:
+    register(store)
+    move(store, 1, "Production")
+    before = store.model("IrisRF")
+
+    after = store.rename_model("IrisRF", "IrisRF")
+
+    assert unset_times(after) == unset_times(before)
+
+
+def unset_times(model: RegisteredModel) -> RegisteredModel:
+    versions = [structs.replace(v, last_updated_timestamp=None) for v in model.latest_versions]
+    return structs.replace(model, last_updated_timestamp=None, latest_versions=versions)
+
+
+def times(store: RegistryStore) -> dict[str, int]:
+    """Return when the model, and its first version, were changed last."""
+    model = store.model("IrisRF")
+    told = {
+        "model": model.last_updated_timestamp,
+        "1": model.latest_versions[0].last_updated_timestamp,
+    }
+    return {name: at or 0 for name, at in told.items()}
+
+
+CHANGES: dict[str, tuple[Callable[[RegistryStore], object], set[str]]] = {
+    "rename": (
+        lambda s: (s.rename_model("IrisRF", "x"), s.rename_model("x", "IrisRF")),
+        {"model", "1"},
+    ),
+    "describe": (lambda s: s.update_model(UpdateModel(name="IrisRF", description="d")), {"model"}),
+    "describe version": (
+        lambda s: s.update_version(UpdateVersion(name="IrisRF", version="1", description="d")),
+        {"1"},
+    ),
+    "delete version": (lambda s: s.delete_version("IrisRF", "2"), {"model"}),
+    "stage": (lambda s: move(s, 1, "None"), {"model", "1"}),
+    "tag": (lambda s: s.set_model_tag(SetModelTag(name="IrisRF", key="a", value="b")), set()),
+    "untag": (lambda s: s.delete_model_tag("IrisRF", "a"), set()),
+    "alias": (lambda s: s.set_alias(SetAlias(name="IrisRF", alias="a", version="1")), set()),
+    "unalias": (lambda s: s.delete_alias("IrisRF", "a"), set()),
+    "tag version": (
+        lambda s: s.set_version_tag(SetVersionTag(name="IrisRF", version="1", key="a", value="b")),
+        set(),
+    ),
+}
+"""Changes, and of what the time of the last change moves with them, as it does in MLflow."""
+
+
+def test_a_change_moves_the_times_that_mlflow_moves(store: RegistryStore) -> None:
+    register(store, versions=2)
+    move(store, 2, "Staging")
+
+    moved = {how: times_moved_by(store, change) for how, (change, _) in CHANGES.items()}
+
+    assert moved == {how: expected for how, (_, expected) in CHANGES.items()}
+
+
+def times_moved_by(store: RegistryStore, change: Callable[[RegistryStore], object]) -> set[str]:
+    before = times(store)
+    deadline = time.monotonic() + 10
+    while now_ms() <= max(before.values()):
+        assert time.monotonic() < deadline
+    change(store)
+    return {name for name, at in times(store).items() if at > before[name]}
+
+
+def test_a_model_and_a_prompt_never_share_a_name(store: RegistryStore) -> None:
+    prompt = [Tag(key="mlflow.prompt.is_prompt", value="true")]
+    store.create_model(CreateModel(name="p", tags=prompt))
+    store.create_model(CreateModel(name="m"))
+
+    with pytest.raises(ResourceExists, match="already taken by a prompt"):
+        store.create_model(CreateModel(name="p"))
+    with pytest.raises(ResourceExists, match="already taken by a registered model"):
+        store.create_model(CreateModel(name="m", tags=prompt))
+    with pytest.raises(ResourceExists, match=r"Prompt \(name=p\) already exists"):
+        store.create_model(CreateModel(name="p", tags=prompt))
 
 
 def test_a_deleted_model_is_gone_and_its_name_free(store: RegistryStore) -> None:
