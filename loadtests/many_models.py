@@ -178,9 +178,10 @@ def _register(url: str, count: int) -> tuple[float, dict[str, float]]:
     with httpx.Client(base_url=f"{url}/api/2.0/mlflow", timeout=60, trust_env=False) as client:
         for number, (source, answer) in zip(range(count), itertools.cycle(sources), strict=False):
             name = f"many-{number}"
+            version = {"name": name, "source": source, "run_id": source.split("/")[1]}
             for path, asked in (
                 ("registered-models/create", {"name": name}),
-                ("model-versions/create", {"name": name, "source": source}),
+                ("model-versions/create", version),
             ):
                 client.post(path, json=asked).raise_for_status()
             answers[name] = answer

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, exists, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, select
 
 from registry.limits import RESULTS_MODELS, RESULTS_VERSIONS, check_max_results
 from registry.schema import (
@@ -31,7 +31,7 @@ from tracking.page_tokens import place_of, token_for
 from tracking.sql_comparing import compare_entry, compare_number, compare_text
 
 PROMPT_TAG = "mlflow.prompt.is_prompt"
-"""A model without this tag counts as one whose tag is not ``true``."""
+"""What has this tag with ``true`` is a prompt, and is found by whoever asks for prompts only."""
 
 _DEFAULT_MODELS = 100
 _DEFAULT_VERSIONS = 10_000
@@ -64,7 +64,10 @@ def find_models(connection: Connection, request: SearchRequest) -> tuple[list[st
         InvalidRequest: The filter, order, size or token is not one we know.
     """
     size = check_max_results(request.max_results, default=_DEFAULT_MODELS, most=RESULTS_MODELS)
-    query = _filtered(select(registered_model.c.name), request, _model_condition)
+    table = registered_model_tag.c
+    prompts = exists().where(table.model == registered_model.c.name, *_says_prompt(table))
+    chosen = select(registered_model.c.name)
+    query = _filtered(chosen, request, _model_condition, prompts)
     orders = _orders(request, _MODEL_KEYS)
     rows, token = _page(connection, query.order_by(*orders, registered_model.c.name), request, size)
     return [row[0] for row in rows], token
@@ -80,7 +83,9 @@ def find_versions(
     """
     size = check_max_results(request.max_results, default=_DEFAULT_VERSIONS, most=RESULTS_VERSIONS)
     chosen = select(model_version.c.model, model_version.c.version)
-    query = _filtered(chosen, request, _version_condition)
+    table = model_version_tag.c
+    prompts = exists().where(table.model == model_version.c.model, *_says_prompt(table))
+    query = _filtered(chosen, request, _version_condition, prompts)
     orders = _orders(request, _VERSION_KEYS) or [model_version.c.updated_at.desc()]
     ties = (model_version.c.model, model_version.c.version.desc())
     rows, token = _page(connection, query.order_by(*orders, *ties), request, size)
@@ -91,14 +96,36 @@ def _filtered(
     query: Select[Any],
     request: SearchRequest,
     condition: Callable[[Comparison], ColumnElement[bool]],
+    prompts: ColumnElement[bool],
 ) -> Select[Any]:
-    return query.where(*(condition(clause) for clause in parse_filter(request.filter)))
+    """Narrow a query to what a filter finds: models, or prompts for whoever asks for those."""
+    clauses = parse_filter(request.filter)
+    naming = [clause for clause in clauses if _names_prompts(clause)]
+    if naming and _asks_for_prompts(naming[0]):
+        return query.where(*map(condition, clauses))
+    others = (clause for clause in clauses if clause not in naming)
+    return query.where(*map(condition, others), ~prompts)
+
+
+def _says_prompt(table: Any) -> tuple[ColumnElement[bool], ...]:
+    return (table.key == PROMPT_TAG, table.value == "true")
+
+
+def _names_prompts(clause: Comparison) -> bool:
+    return clause.entity in ("tag", "tags") and clause.key == PROMPT_TAG
+
+
+def _asks_for_prompts(clause: Comparison) -> bool:
+    """Return whether a clause wants prompts; any other clause of that tag wants models alone."""
+    value = str(clause.value).lower()
+    wanted = (Operator.EQUAL, "true"), (Operator.UNEQUAL, "false")
+    return (clause.operator, value) in wanted
 
 
 def _model_condition(clause: Comparison) -> ColumnElement[bool]:
     if clause.entity in ("tag", "tags"):
         table = registered_model_tag
-        return _tag_condition(clause, table, table.c.model == registered_model.c.name)
+        return compare_entry(table, table.c.model == registered_model.c.name, clause)
     return _key_condition(clause, _MODEL_KEYS, _FILTER_MODEL)
 
 
@@ -108,7 +135,7 @@ def _version_condition(clause: Comparison) -> ColumnElement[bool]:
         of = and_(
             table.c.model == model_version.c.model, table.c.version == model_version.c.version
         )
-        return _tag_condition(clause, table, of)
+        return compare_entry(table, of, clause)
     return _key_condition(clause, _VERSION_KEYS, _FILTER_VERSION)
 
 
@@ -123,16 +150,6 @@ def _key_condition(
     if clause.key in _TEXT_KEYS:
         return compare_text(column, clause)
     return compare_number(column, clause)
-
-
-def _tag_condition(
-    clause: Comparison, table: Table, of: ColumnElement[bool]
-) -> ColumnElement[bool]:
-    found = compare_entry(table, of, clause)
-    is_not_prompt = (Operator.UNEQUAL, "true"), (Operator.EQUAL, "false")
-    if clause.key == PROMPT_TAG and (clause.operator, clause.value) in is_not_prompt:
-        return found | ~exists().where(of, table.c.key == clause.key)
-    return found
 
 
 def _orders(request: SearchRequest, columns: Columns) -> list[ColumnElement[Any]]:

@@ -22,7 +22,8 @@ _PLACEHOLDER = "dummy-source"
 _MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
 _MOST_DIGITS = 10
 REMOTE_SCHEMES = frozenset(
-    {"s3", "gs", "http", "https", "abfss", "wasbs", "dbfs", "hdfs", "r2", "models", "sftp", "ftp"}
+    {"s3", "gs", "http", "https", "abfs", "abfss", "wasb", "wasbs", "dbfs", "hdfs", "hf", "r2"}
+    | {"models", "sftp", "ftp"}
 )
 
 
@@ -48,10 +49,16 @@ def check_source(source: str, run_id: str | None, model_id: str | None = None) -
     if parts.scheme == "runs" and run_id and named != run_id:
         message = f"Invalid model version source: {source!r} is not of run_id {run_id!r}."
         raise InvalidRequest(message)
-    if parts.scheme == "models" and _is_model_id(parts.path) and named != model_id:
+    if parts.scheme == "models" and is_model_id(parts.path) and named != model_id:
         message = f"Invalid model version source: {source!r} is not of model_id {model_id!r}."
         raise InvalidRequest(message)
     return source
+
+
+def is_model_id(path: str) -> bool:
+    """Return whether a path begins with a logged model; that of a version has a number after it."""
+    name, _, rest = path.strip("/").partition("/")
+    return _MODEL_ID.fullmatch(name) is not None and _number(rest) is None
 
 
 def find_storage(connection: Connection, source: str) -> str | None:
@@ -63,6 +70,8 @@ def find_storage(connection: Connection, source: str) -> str | None:
     """
     parts = urlsplit(source)
     path = parts.path.strip("/")
+    if parts.netloc:
+        return None
     if parts.scheme == PROXY_SCHEME and path:
         return parse_path(path)
     if parts.scheme == "runs":
@@ -83,18 +92,12 @@ def _storage_of_run(connection: Connection, run_id: str, path: str) -> str | Non
 def _storage_of_model(connection: Connection, path: str) -> str | None:
     """Return the folder of a logged model, or of another version, whose files are not copied."""
     name, _, rest = path.partition("/")
-    if _is_model_id(name):
+    if is_model_id(name):
         row = find_row(connection, name)
         return None if row is None else _beneath(row.artifact_uri, rest)
     of = (model_version.c.model == unquote(name), model_version.c.version == _number(rest))
     storage: str | None = connection.execute(select(model_version.c.storage).where(*of)).scalar()
     return storage
-
-
-def _is_model_id(path: str) -> bool:
-    """Return whether a path begins with a logged model; that of a version has a number after it."""
-    name, _, rest = path.strip("/").partition("/")
-    return _MODEL_ID.fullmatch(name) is not None and _number(rest) is None
 
 
 def _number(text: str) -> int | None:

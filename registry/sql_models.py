@@ -66,7 +66,7 @@ def read_models(connection: Connection, names: list[str]) -> list[RegisteredMode
             name=name,
             creation_timestamp=rows[name].created_at,
             last_updated_timestamp=rows[name].updated_at,
-            description=rows[name].description,
+            description=rows[name].description or None,
             latest_versions=newest.get(name, []),
             tags=tags.get(name, []),
             aliases=aliases.get(name, []),

@@ -195,7 +195,7 @@ def _put_version(
     effects: Mapping[str, Effect],
 ) -> None:
     key = (version.name, int(version.version))
-    values = {"description": version.description, "storage": storage}
+    values = {"description": version.description or None, "storage": storage}
     if effects[version.version] is Effect.ADDED:
         connection.execute(
             insert(model_version).values(
@@ -204,8 +204,8 @@ def _put_version(
                 stage=Stage.NONE,
                 user_id=version.user_id,
                 source=version.source,
-                run_id=version.run_id,
-                run_link=version.run_link,
+                run_id=version.run_id or None,
+                run_link=version.run_link or None,
                 model_id=version.model_id,
                 created_at=version.creation_timestamp or 0,
                 updated_at=version.last_updated_timestamp or 0,

@@ -11,11 +11,11 @@ from sqlalchemy import Connection
 
 from registry import limits, promotion, sql_models, sql_versions, webhook_events
 from registry.changes import ChangeKind, record_change
+from registry.origins import check_origin
 from registry.outbox import announce
 from registry.references import LATEST
 from registry.routes import lock_route
 from registry.search import find_models, find_versions
-from registry.sources import check_source
 from registry.stages import parse_stage
 from registry.switches import Cause, follow
 from registry.wire import (
@@ -196,7 +196,7 @@ class SqlRegistryStore:
 
     def create_version(self, request: CreateVersion) -> ModelVersion:
         """See ``RegistryStore``."""
-        check_source(request.source, request.run_id, request.model_id)
+        check_origin(request)
         limits.check_texts(
             description=request.description, run_id=request.run_id, run_link=request.run_link
         )

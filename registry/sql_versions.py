@@ -4,26 +4,30 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import Connection, Insert, Row, delete, func, insert, select, tuple_, update
 
 from registry.changes import ChangeKind, record_change
+from registry.origins import find_copied, find_origin
 from registry.outbox import announce
 from registry.routes import lock_route
 from registry.schema import model_alias, model_version, model_version_tag, registered_model
-from registry.sources import PROXY_SCHEME, find_storage
+from registry.sources import PROXY_SCHEME
 from registry.stages import Stage
 from registry.switches import Cause, find_open, supersede
 from registry.webhook_events import version_created
 from registry.wire import CreateVersion, ModelVersion
 from tracking.errors import ResourceMissing
 from tracking.sql_insert import insert_by, insert_many
-from tracking.sql_logged_models import note_version, row_of
+from tracking.sql_logged_models import note_version
 from tracking.wire import Tag
 
 Key = tuple[str, int]
 """A model's name and a version's number."""
 
 _KEYS_PER_QUERY = 5_000
+_MOST_COPIES = 10
+"""How many copies of copies are followed: a model that was deleted and made anew closes a ring."""
 
 
 def create_version(connection: Connection, request: CreateVersion, cause: Cause) -> int:
@@ -40,7 +44,7 @@ def create_version(connection: Connection, request: CreateVersion, cause: Cause)
         .returning(registered_model.c.last_version)
     )
     version = int(connection.execute(counted).scalar_one())
-    run_id = _run_of(connection, request)
+    origin = find_origin(connection, request)
     connection.execute(
         insert(model_version).values(
             model=request.name,
@@ -48,20 +52,21 @@ def create_version(connection: Connection, request: CreateVersion, cause: Cause)
             stage=Stage.NONE,
             description=request.description,
             user_id=cause.actor,
-            source=request.source,
-            storage=find_storage(connection, request.source),
-            run_id=run_id,
+            source=origin.source,
+            storage=origin.storage,
+            run_id=origin.run_id,
             run_link=request.run_link,
-            model_id=request.model_id,
+            model_id=origin.model_id,
             created_at=cause.now_ms,
             updated_at=cause.now_ms,
         )
     )
     put_tags(connection, (request.name, version), request.tags)
-    if request.model_id:
-        note_version(connection, request.model_id, request.name, version)
+    if origin.model_id:
+        note_version(connection, origin.model_id, request.name, version)
     record_change(connection, ChangeKind.VERSION, request.name, now_ms=cause.now_ms)
-    announce(connection, version_created(request, version, run_id), now_ms=cause.now_ms)
+    told = structs.replace(request, source=origin.source)
+    announce(connection, version_created(told, version, origin.run_id), now_ms=cause.now_ms)
     return version
 
 
@@ -182,17 +187,21 @@ def require_version(connection: Connection, key: Key) -> None:
 def read_download_uri(connection: Connection, key: Key) -> str:
     """Return where a version's files are: in our artifact store, or else its source as sent.
 
+    A copy whose files are elsewhere has the source of the first, as long as that is there.
+
     Raises:
         ResourceMissing: There is no such version.
     """
-    model, version = key
-    of = (model_version.c.model == model, model_version.c.version == version)
-    row = connection.execute(
-        select(model_version.c.storage, model_version.c.source).where(*of)
-    ).one_or_none()
-    if row is None:
+    found = _place(connection, key)
+    if found is None:
         raise missing_version(key)
-    return row.source if row.storage is None else f"{PROXY_SCHEME}:/{row.storage}"
+    for _ in range(_MOST_COPIES):
+        copied = find_copied(found)
+        first = copied and _place(connection, copied)
+        if not first:
+            break
+        found = first
+    return found
 
 
 def missing_version(key: Key) -> ResourceMissing:
@@ -201,11 +210,14 @@ def missing_version(key: Key) -> ResourceMissing:
     return ResourceMissing(f"Model Version (name={model}, version={version}) not found")
 
 
-def _run_of(connection: Connection, request: CreateVersion) -> str | None:
-    """Return the run that a version comes from: that of its logged model, if it has one."""
-    if not request.model_id:
-        return request.run_id
-    return row_of(connection, request.model_id).source_run_id or request.run_id
+def _place(connection: Connection, key: Key) -> str | None:
+    model, version = key
+    of = (model_version.c.model == model, model_version.c.version == version)
+    chosen = select(model_version.c.storage, model_version.c.source).where(*of)
+    row = connection.execute(chosen).one_or_none()
+    if row is None or row.storage is None:
+        return row and str(row.source)
+    return f"{PROXY_SCHEME}:/{row.storage}"
 
 
 def _change(connection: Connection, key: Key, **values: object) -> None:
@@ -249,10 +261,10 @@ def _version(row: Row[Any], tags: list[Tag], aliases: list[str]) -> ModelVersion
         last_updated_timestamp=row.updated_at,
         user_id=row.user_id,
         current_stage=row.stage,
-        description=row.description,
+        description=row.description or "",
         source=row.source,
-        run_id=row.run_id,
-        run_link=row.run_link,
+        run_id=row.run_id or "",
+        run_link=row.run_link or "",
         model_id=row.model_id,
         status="READY",
         status_message=row.refused_why or row.seal_problem,

@@ -207,7 +207,7 @@ def _source(client: StagedoorClient, uri: str) -> tuple[str, str | None]:
         return uri, parse_run_uri(uri)[0]
     if uri.startswith("models:"):
         version = _version(client, parse_model_uri(uri))
-        return version.source or uri, version.run_id
+        return f"models:/{version.name}/{version.version}", version.run_id
     return uri, None
 
 

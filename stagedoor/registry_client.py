@@ -24,6 +24,7 @@ from stagedoor.entities import (
     read_version,
     tag_list,
 )
+from stagedoor.run_uri import find_run_id
 
 
 class VersionOptions(TypedDict, total=False):
@@ -121,12 +122,13 @@ class RegistryClient:
         Args:
             name: The model.
             source: Where its files are, such as ``runs:/<run id>/model``.
-            **options: ``run_id``, ``tags``, ``run_link``, ``description``.
+            **options: ``run_id`` (when none is given, that of a ``runs:`` source), ``tags``,
+                ``run_link``, ``description``.
         """
         request = CreateVersion(
             name=name,
             source=source,
-            run_id=options.get("run_id"),
+            run_id=options.get("run_id") or find_run_id(source),
             run_link=options.get("run_link"),
             tags=tag_list(options.get("tags")),
             description=options.get("description"),

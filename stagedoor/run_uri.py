@@ -4,6 +4,12 @@ from tracking.errors import InvalidRequest
 from tracking.paths import check_path
 
 
+def find_run_id(uri: str) -> str | None:
+    """Return the run that a ``runs:`` URI names, or ``None``."""
+    scheme, _, rest = uri.partition(":/")
+    return rest.partition("/")[0] or None if scheme == "runs" else None
+
+
 def parse_run_uri(uri: str) -> tuple[str, str]:
     """Return run id and path of a ``runs:/run_id/path`` URI.
 

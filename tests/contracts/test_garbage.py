@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select, update
 
 from registry.garbage import Found, GarbageCollector, Item, Scope
-from registry.schema import garbage
+from registry.schema import garbage, model_version
 from registry.sql_store import SqlRegistryStore
 from registry.wire import CreateModel, CreateVersion
 from tracking.artifacts import ArtifactStore, open_artifacts
@@ -162,18 +162,25 @@ def test_only_what_was_deleted_long_ago_goes(house: House) -> None:
         house.collector.find(Scope(until_ms=soon.until_ms, run_ids=(run,)))
 
 
+def rewrite(house: House, of: ColumnElement[bool], **values: object) -> None:
+    """Make versions what older ones may be, and new ones may not."""
+    changed = update(model_version).where(of).values(**values)
+    house.database.write(lambda connection: connection.execute(changed))
+
+
 def test_what_a_version_is_made_of_is_kept(house: House) -> None:
     house.registry.create_model(CreateModel(name="A"))
     named, pathed, sourced = house.run(), house.run(), house.run()
     model = house.model()
     for source, run_id, model_id in [
         (f"runs:/{named}/model", named, None),
-        (f"mlflow-artifacts:/0/{pathed}/artifacts/model", None, None),
-        (f"runs:/{sourced}/model", None, None),
+        (f"mlflow-artifacts:/0/{pathed}/artifacts/model", pathed, None),
+        (f"runs:/{sourced}/model", sourced, None),
         (f"models:/{model}", None, model),
     ]:
         request = CreateVersion(name="A", source=source, run_id=run_id, model_id=model_id)
         house.registry.create_version(request)
+    rewrite(house, model_version.c.run_id.in_([pathed, sourced]), run_id=None)
     for run in (named, pathed, sourced):
         house.tracking.delete_run(run)
     house.tracking.delete_logged_model(model)
@@ -287,8 +294,10 @@ def test_files_that_belong_to_nothing_go_and_others_stay(house: House) -> None:
     experiment = house.tracking.create_experiment(CreateExperiment(name="e"))
     run, model = house.run(experiment), house.model()
     house.registry.create_model(CreateModel(name="A"))
-    source = f"mlflow-artifacts:/9/{'c' * 32}/artifacts/model"
-    house.registry.create_version(CreateVersion(name="A", source=source))
+    house.registry.create_version(CreateVersion(name="A", source="s3://b/m"))
+    storage = f"9/{'c' * 32}/artifacts/model"
+    source = f"mlflow-artifacts:/{storage}"
+    rewrite(house, model_version.c.model == "A", storage=storage, source=source)
     strays = [f"9/{'a' * 32}/artifacts/f", f"0/models/m-{'b' * 32}/artifacts/f"]
     others = [
         f"9/{'c' * 32}/artifacts/model/MLmodel",

@@ -29,7 +29,7 @@ from tracking.database import Database, open_database
 from tracking.errors import InvalidRequest, ResourceMissing
 from tracking.wire import Tag
 
-SOURCE = "mlflow-artifacts:/1/abc/artifacts/model"
+SOURCE = "s3://bucket/model"
 CREATED = WebhookEvent(entity="REGISTERED_MODEL", action="CREATED")
 EVERYTHING = [
     CREATED,
@@ -137,7 +137,7 @@ def test_prompts_are_told_as_prompts(database: Database) -> None:
     is_prompt = Tag(key="mlflow.prompt.is_prompt", value="true")
     text = Tag(key="mlflow.prompt.text", value="Hello {{name}}!")
     store.create_model(CreateModel(name="P", tags=[is_prompt, Tag(key="a", value="b")]))
-    store.create_version(CreateVersion(name="P", source="s3://b/p", tags=[is_prompt, text]))
+    store.create_version(CreateVersion(name="P", source="dummy-source", tags=[is_prompt, text]))
     store.set_model_tag(SetModelTag(name="P", key="k", value="v"))
     store.set_alias(SetAlias(name="P", alias="x", version="1"))
 

@@ -30,7 +30,7 @@ from tracking.errors import InvalidRequest, ResourceExists, ResourceMissing
 from tracking.http import HttpApi
 from tracking.wire import Tag
 
-SOURCE = "mlflow-artifacts:/1/abc/artifacts/model"
+SOURCE = "s3://bucket/model"
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "http"])
@@ -396,6 +396,38 @@ def test_models_are_found_by_a_filter(
     page = store.search_models(SearchRequest(filter=text))
 
     assert [model.name for model in page.registered_models] == found
+
+
+IS_PROMPT = "tags.`mlflow.prompt.is_prompt`"
+
+
+def test_prompts_are_found_by_who_asks_for_them(store: RegistryStore) -> None:
+    """As MLflow has it: any other clause of that tag, or none, leaves them out."""
+    prompt = [Tag(key="mlflow.prompt.is_prompt", value="true")]
+    register(store, "m")
+    store.create_model(CreateModel(name="p", tags=prompt))
+    store.create_version(CreateVersion(name="p", source="dummy-source", tags=prompt))
+    asked = [
+        *(None, "name != 'x'", "name = 'p'", f"{IS_PROMPT} = 'true'", f"{IS_PROMPT} != 'FALSE'"),
+        *(f"{IS_PROMPT} = 'false'", f"{IS_PROMPT} != 'true'", f"{IS_PROMPT} LIKE 'tr%'"),
+        f"{IS_PROMPT} = 'true' AND name = 'm'",
+    ]
+
+    models = [found_models(store, text) for text in asked]
+    versions = [found_versions(store, text) for text in asked]
+
+    assert models == [["m"], ["m"], [], ["p"], ["p"], ["m"], ["m"], ["m"], []]
+    assert versions == models
+
+
+def found_models(store: RegistryStore, text: str | None) -> list[str]:
+    page = store.search_models(SearchRequest(filter=text))
+    return [model.name for model in page.registered_models]
+
+
+def found_versions(store: RegistryStore, text: str | None) -> list[str]:
+    page = store.search_versions(SearchRequest(filter=text))
+    return [version.name for version in page.model_versions]
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,14 @@ import pytest
 from msgspec import Struct
 
 from registry.sql_store import SqlRegistryStore
-from registry.wire import CreateModel, CreateVersion, ModelVersion
+from registry.wire import CreateModel, CreateVersion, ModelVersion, SetAlias
 from tracking.database import open_database
 from tracking.errors import InvalidRequest, ResourceMissing
 from tracking.sql_store import SqlTrackingStore
 from tracking.wire import CreateExperiment, CreateRun, LogOutputs, ModelOutput, Tag
 from tracking.wire_models import CreateLoggedModel
 
+IS_PROMPT = Tag(key="mlflow.prompt.is_prompt", value="true")
 UNKNOWN = "m-" + "0" * 32
 
 
@@ -138,9 +139,132 @@ def test_a_copied_version_has_the_files_of_the_first(stores: Stores) -> None:
     assert stores.place(copied) == folder_of(model_id)
 
 
-@pytest.mark.parametrize("source", ["models:/Iris/9", "models:/Iris/x", "models:/Iris@a"])
-def test_a_copy_of_nothing_is_recorded_as_sent(stores: Stores, source: str) -> None:
-    assert stores.place(stores.register(source)) == source
+def test_a_copy_comes_from_the_run_of_the_first_and_is_noted_by_its_number(stores: Stores) -> None:
+    run_id = stores.start()
+    first = stores.register(f"runs:/{run_id}/forest", run_id=run_id)
+    stores.registry.set_alias(SetAlias(name="Iris", alias="best", version=first.version))
+
+    copies = [
+        stores.register(source)
+        for source in ("models:/Iris@best", "models:/Iris/1", "MODELS:/Iris/1")
+    ]
+
+    assert {(v.source, v.run_id, stores.place(v)) for v in copies} == {
+        ("models:/Iris/1", run_id, f"mlflow-artifacts:/0/{run_id}/artifacts/forest")
+    }
+    latest = [
+        stores.register(f"models:/Iris{ref}").source for ref in ("/latest", "@Latest", "/none")
+    ]
+    assert latest == ["models:/Iris/4", "models:/Iris/5", "models:/Iris/6"]
+
+
+def test_a_copy_of_what_is_elsewhere_is_there_too(stores: Stores) -> None:
+    stores.register("s3://bucket/m")
+
+    copies = [stores.register(f"models:/Iris/{number}") for number in (1, 2)]
+
+    assert [stores.place(copy) for copy in copies] == ["s3://bucket/m"] * 2
+
+
+def test_a_ring_of_copies_ends(stores: Stores) -> None:
+    """A model that was deleted and made anew from its own copy."""
+    stores.registry.create_model(CreateModel(name="Copy"))
+    stores.register("s3://bucket/m")
+    copy = stores.register("models:/Iris/1", name="Copy")
+    stores.registry.delete_model("Iris")
+    stores.registry.create_model(CreateModel(name="Iris"))
+
+    stores.register("models:/Copy/1")
+
+    assert stores.place(copy) in {"models:/Copy/1", "models:/Iris/1"}
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ("models:/Iris/9", ResourceMissing),
+        ("models:/Iris/Staging", ResourceMissing),
+        ("models:/Nobody/1", ResourceMissing),
+        ("models:/Iris/99999999999999999999", InvalidRequest),
+        ("models:/Iris/x", InvalidRequest),
+        ("models:/Iris@missing", InvalidRequest),
+        ("models:/Iris/1/x", InvalidRequest),
+        ("models:/Iris", InvalidRequest),
+        ("models:/", InvalidRequest),
+        ("models:", InvalidRequest),
+        ("models://host/Iris/1", InvalidRequest),
+        ("models:/m-nope", InvalidRequest),
+        ("models:/Prompt/1", InvalidRequest),
+    ],
+)
+def test_a_copy_of_nothing_is_refused(stores: Stores, source: str, error: type[Exception]) -> None:
+    stores.register("s3://b/m")
+    stores.registry.create_model(CreateModel(name="Prompt", tags=[IS_PROMPT]))
+    stores.register("dummy-source", name="Prompt", tags=[IS_PROMPT])
+
+    with pytest.raises(error):
+        stores.register(source)
+
+
+@pytest.mark.parametrize("fields", [{"run_id": "another"}, {"run_id": ""}, {"model_id": UNKNOWN}])
+def test_a_copy_of_another_run_or_model_is_refused(stores: Stores, fields: dict[str, str]) -> None:
+    run_id = stores.start()
+    stores.register(f"runs:/{run_id}/forest", run_id=run_id)
+
+    with pytest.raises(InvalidRequest, match="must be those of that version"):
+        stores.register("models:/Iris/1", **fields)
+
+
+def test_only_what_names_its_run_or_model_reaches_their_files(stores: Stores) -> None:
+    """Which of the sources that lead to files of ours are taken, and with what beside them."""
+    run_id, other = stores.start(), stores.start()
+    model_id = stores.make(run_id)
+    runs, models = f"mlflow-artifacts:/0/{run_id}/artifacts", folder_of(model_id)
+    sources = [
+        *(f"runs:/{run_id}/m", f"runs:/{run_id}", f"runs://host/{run_id}/m", "runs:/", "runs:"),
+        *("mlflow-artifacts:", "mlflow-artifacts:/", "mlflow-artifacts:/0"),
+        *(f"mlflow-artifacts:/0/{run_id}", runs, f"{runs}/m", f"{runs}x/m", f"{runs}/../m"),
+        *(f"{runs}/%252e%252e/{other}", f"mlflow-artifacts:/0/%25{ord(run_id[0]):x}{run_id[1:]}"),
+        runs.replace(":/", "://evil.example/"),
+        *(models, f"{models}/a", f"models:/{model_id}"),
+    ]
+    beside: tuple[dict[str, str], ...] = (
+        {},
+        {"run_id": run_id},
+        {"run_id": other},
+        {"model_id": model_id},
+    )
+
+    taken = {(s, *fields) for s in sources for fields in beside if is_taken(stores, s, fields)}
+
+    by_run = [f"runs:/{run_id}/m", f"runs:/{run_id}", runs, f"{runs}/m"]
+    by_model = [models, f"{models}/a", f"models:/{model_id}"]
+    assert taken == {(s, "run_id") for s in by_run} | {(s, "model_id") for s in by_model}
+
+
+def is_taken(stores: Stores, source: str, fields: dict[str, str]) -> bool:
+    try:
+        stores.register(source, **fields)
+    except InvalidRequest:
+        return False
+    return True
+
+
+def test_a_version_without_a_place_is_refused(stores: Stores) -> None:
+    sources = [
+        "s3:",
+        "s3:/",
+        "s3://",
+        "s3://b",
+        "s3:b/m",
+        "s3://b\\..\\x",
+        "s3://b/./m",
+        "http://x",
+    ]
+
+    taken = [source for source in [*sources, "s3://b//m/"] if is_taken(stores, source, {})]
+
+    assert taken == ["s3://b//m/"]
 
 
 def test_a_model_in_another_store_is_recorded_as_sent(stores: Stores) -> None:
@@ -154,9 +278,22 @@ def test_a_model_in_another_store_is_recorded_as_sent(stores: Stores) -> None:
     assert stores.place(version) == f"models:/{model_id}"
 
 
-def test_a_version_of_a_prompt_is_made_and_has_no_files(stores: Stores) -> None:
-    """MLflow's client sends this word as the source of every version of a prompt."""
-    version = stores.register("dummy-source")
+@pytest.mark.parametrize("source", ["dummy-source", "prompt-template"])
+def test_a_version_of_a_prompt_is_made_and_has_no_files(stores: Stores, source: str) -> None:
+    """MLflow's clients send these words as the source of every version of a prompt."""
+    version = stores.register(source, tags=[IS_PROMPT])
 
-    assert version.source == "dummy-source"
-    assert stores.place(version) == "dummy-source"
+    assert version.source == source
+    assert stores.place(version) == source
+
+
+def test_the_source_of_prompts_is_theirs_alone(stores: Stores) -> None:
+    run_id = stores.start()
+
+    for source, fields in (
+        ("dummy-source", {}),
+        ("dummy-source", {"run_id": run_id}),
+        ("s3://b/m", {"tags": [IS_PROMPT]}),
+    ):
+        with pytest.raises(InvalidRequest, match="that of prompts"):
+            stores.register(source, **fields)

@@ -37,6 +37,8 @@ from tracking.wire import (
 )
 from tracking.wire_models import CreateLoggedModel
 
+IS_PROMPT = Tag(key="mlflow.prompt.is_prompt", value="true")
+
 IRIS = Dataset(name="iris", digest="abc", source_type="local", source="{}", schema="s", profile="p")
 
 
@@ -119,8 +121,14 @@ def register(house: House, run_id: str, model_id: str) -> None:
     house.registry.create_model(CreateModel(name="A b", tags=[Tag(key="k", value="v")]))
     sources = (f"models:/{model_id}", f"runs:/{run_id}/a", "s3://bucket/m", "dummy-source")
     for source in sources:
-        given = model_id if source.startswith("models:") else None
-        house.registry.create_version(CreateVersion(name="A b", source=source, model_id=given))
+        request = CreateVersion(
+            name="A b",
+            source=source,
+            run_id=run_id if source.startswith("runs:") else None,
+            model_id=model_id if source.startswith("models:") else None,
+            tags=[IS_PROMPT] if source == "dummy-source" else [],
+        )
+        house.registry.create_version(request)
     house.registry.delete_version("A b", "2")
     house.registry.delete_version("A b", "4")
     house.registry.transition_stage(TransitionStage(name="A b", version="1", stage="Production"))

@@ -54,7 +54,7 @@ class FleetOfTwo:
         return {number: record.stage for number, record in self.state.records.items()}
 
     def add_version(self, *, is_sealed: bool = True) -> int:
-        source = "mlflow-artifacts:/1/r/artifacts/m"
+        source = "s3://bucket/m"
         made = self.store.create_version(CreateVersion(name="A", source=source))
         if is_sealed:
             seal = text("UPDATE model_version SET digest = 'd' || version WHERE version = :v")

@@ -67,7 +67,7 @@ def test_a_model_is_registered_by_uri_with_tags() -> None:
     copy = stagedoor.register_model("models:/By hand/1", "Copy")
 
     assert (version.version, version.run_id, version.tags) == ("1", run.info.run_id, {"k": "1"})
-    assert (copy.version, copy.source) == ("1", version.source)
+    assert (copy.source, copy.run_id) == ("models:/By hand/1", run.info.run_id)
     assert stagedoor.load_model("models:/Copy/1").flavor == "sklearn"
 
 

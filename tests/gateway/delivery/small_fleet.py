@@ -29,7 +29,7 @@ from registry.wire import CreateModel, CreateVersion, TransitionStage
 from tracking.clock import now_ms
 from tracking.database import open_database
 
-SOURCE = "mlflow-artifacts:/1/r/artifacts/m"
+SOURCE = "s3://bucket/m"
 DEADLINE_S = 20.0
 
 
