@@ -4,7 +4,42 @@
 Source: the MLflow REST API, version 2.0 paths.
 """
 
+from functools import cache
+
+import msgspec
+from msgspec import field
+
+from tracking.errors import InvalidRequest
 from tracking.wire import Message, Tag
+
+
+class Asking(Message, frozen=True):
+    """The parent of requests: what they need is given, and an empty text is not.
+
+    Raises:
+        InvalidRequest: A text that is needed is empty.
+    """
+
+    def __post_init__(self) -> None:
+        """Check what is needed."""
+        check_given(**{name: getattr(self, name) for name in _needed(type(self))})
+
+
+def check_given(**texts: str) -> None:
+    """Check that texts that a request needs, by their names, are not empty.
+
+    Raises:
+        InvalidRequest: One is.
+    """
+    for name, text in texts.items():
+        if text == "":
+            raise InvalidRequest(f"Missing value for required parameter {name!r}. Send it.")
+
+
+@cache
+def _needed(asking: type[Asking]) -> tuple[str, ...]:
+    fields = msgspec.structs.fields(asking)
+    return tuple(one.name for one in fields if one.required and one.type is str)
 
 
 class AliasEntry(Message, frozen=True):
@@ -15,7 +50,10 @@ class AliasEntry(Message, frozen=True):
 
 
 class ModelVersion(Message, frozen=True):
-    """An immutable, numbered artifact of a model."""
+    """An immutable, numbered artifact of a model.
+
+    ``description``, ``run_id`` and ``run_link`` are told also when they are empty, as MLflow does.
+    """
 
     name: str
     version: str
@@ -23,13 +61,13 @@ class ModelVersion(Message, frozen=True):
     last_updated_timestamp: int | None = None
     user_id: str | None = None
     current_stage: str | None = None
-    description: str | None = None
+    description: str | None = field(default_factory=str)
     source: str | None = None
-    run_id: str | None = None
+    run_id: str | None = field(default_factory=str)
     status: str | None = None
     status_message: str | None = None
     tags: list[Tag] = []
-    run_link: str | None = None
+    run_link: str | None = field(default_factory=str)
     aliases: list[str] = []
     model_id: str | None = None
 
@@ -50,7 +88,7 @@ class RegisteredModel(Message, frozen=True):
 # --- requests and answers ---------------------------------------------------------------------
 
 
-class CreateModel(Message, frozen=True):
+class CreateModel(Asking, frozen=True):
     """POST registered-models/create."""
 
     name: str
@@ -80,27 +118,27 @@ class SearchRequest(Message, frozen=True):
     page_token: str | None = None
 
 
-class RenameModel(Message, frozen=True):
+class RenameModel(Asking, frozen=True):
     """POST registered-models/rename."""
 
     name: str
     new_name: str
 
 
-class UpdateModel(Message, frozen=True):
+class UpdateModel(Asking, frozen=True):
     """PATCH registered-models/update."""
 
     name: str
     description: str | None = None
 
 
-class ModelReference(Message, frozen=True):
+class ModelReference(Asking, frozen=True):
     """DELETE registered-models/delete."""
 
     name: str
 
 
-class LatestVersions(Message, frozen=True):
+class LatestVersions(Asking, frozen=True):
     """POST registered-models/get-latest-versions."""
 
     name: str
@@ -120,7 +158,7 @@ class VersionPage(Message, frozen=True):
     next_page_token: str | None = None
 
 
-class SetModelTag(Message, frozen=True):
+class SetModelTag(Asking, frozen=True):
     """POST registered-models/set-tag."""
 
     name: str
@@ -128,14 +166,14 @@ class SetModelTag(Message, frozen=True):
     value: str | None = None
 
 
-class DeleteModelTag(Message, frozen=True):
+class DeleteModelTag(Asking, frozen=True):
     """DELETE registered-models/delete-tag."""
 
     name: str
     key: str
 
 
-class SetAlias(Message, frozen=True):
+class SetAlias(Asking, frozen=True):
     """POST registered-models/alias."""
 
     name: str
@@ -143,14 +181,14 @@ class SetAlias(Message, frozen=True):
     version: str
 
 
-class DeleteAlias(Message, frozen=True):
+class DeleteAlias(Asking, frozen=True):
     """DELETE registered-models/alias."""
 
     name: str
     alias: str
 
 
-class CreateVersion(Message, frozen=True):
+class CreateVersion(Asking, frozen=True):
     """POST model-versions/create."""
 
     name: str
@@ -168,7 +206,7 @@ class VersionAnswer(Message, frozen=True):
     model_version: ModelVersion
 
 
-class UpdateVersion(Message, frozen=True):
+class UpdateVersion(Asking, frozen=True):
     """PATCH model-versions/update."""
 
     name: str
@@ -176,14 +214,14 @@ class UpdateVersion(Message, frozen=True):
     description: str | None = None
 
 
-class VersionReference(Message, frozen=True):
+class VersionReference(Asking, frozen=True):
     """DELETE model-versions/delete."""
 
     name: str
     version: str
 
 
-class TransitionStage(Message, frozen=True):
+class TransitionStage(Asking, frozen=True):
     """POST model-versions/transition-stage."""
 
     name: str
@@ -192,7 +230,7 @@ class TransitionStage(Message, frozen=True):
     archive_existing_versions: bool = False
 
 
-class SetVersionTag(Message, frozen=True):
+class SetVersionTag(Asking, frozen=True):
     """POST model-versions/set-tag."""
 
     name: str
@@ -201,7 +239,7 @@ class SetVersionTag(Message, frozen=True):
     value: str | None = None
 
 
-class DeleteVersionTag(Message, frozen=True):
+class DeleteVersionTag(Asking, frozen=True):
     """DELETE model-versions/delete-tag."""
 
     name: str

@@ -19,6 +19,7 @@ from registry.wire import (
     VersionAnswer,
     VersionPage,
     VersionReference,
+    check_given,
 )
 from tracking.wire import Nothing
 
@@ -37,6 +38,7 @@ def create_version(data: CreateVersion, registry: Registry) -> VersionAnswer:
 @get(f"{_PREFIX}/get", sync_to_thread=True, opt=_READ)
 def version(name: str, version: str, registry: Registry) -> VersionAnswer:
     """Return one version."""
+    check_given(name=name, version=version)
     return VersionAnswer(model_version=registry.version(name, version))
 
 
@@ -75,6 +77,7 @@ def delete_version(data: VersionReference, registry: Registry) -> Nothing:
 @get(f"{_PREFIX}/get-download-uri", sync_to_thread=True, opt=_READ)
 def download_uri(name: str, version: str, registry: Registry) -> DownloadUri:
     """Return where a version's files are."""
+    check_given(name=name, version=version)
     return DownloadUri(artifact_uri=registry.download_uri(name, version))
 
 

@@ -23,6 +23,7 @@ from registry.wire import (
     UpdateModel,
     VersionAnswer,
     VersionList,
+    check_given,
 )
 from tracking.wire import Nothing
 
@@ -41,6 +42,7 @@ def create_model(data: CreateModel, registry: Registry) -> ModelAnswer:
 @get(f"{_PREFIX}/get", sync_to_thread=True, opt=_READ)
 def model(name: str, registry: Registry) -> ModelAnswer:
     """Return a model with the newest version of each stage, its aliases and tags."""
+    check_given(name=name)
     return ModelAnswer(registered_model=registry.model(name))
 
 
@@ -91,6 +93,7 @@ def post_latest_versions(data: LatestVersions, registry: Registry) -> VersionLis
 @get(f"{_PREFIX}/get-latest-versions", sync_to_thread=True, opt=_READ)
 def latest_versions(name: str, registry: Registry, stages: list[str] | None = None) -> VersionList:
     """Return the newest version of each stage asked for."""
+    check_given(name=name)
     return VersionList(model_versions=registry.latest_versions(name, stages or []))
 
 
@@ -125,6 +128,7 @@ def delete_alias(data: DeleteAlias, registry: Registry) -> Nothing:
 @get(f"{_PREFIX}/alias", sync_to_thread=True, opt=_READ)
 def version_by_alias(name: str, alias: str, registry: Registry) -> VersionAnswer:
     """Return the version an alias points at."""
+    check_given(name=name, alias=alias)
     return VersionAnswer(model_version=registry.version_by_alias(name, alias))
 
 
