@@ -81,7 +81,8 @@ def find_origin(connection: Connection, request: CreateVersion) -> Origin:
     """
     source, run_id, model_id = request.source, request.run_id or None, request.model_id or None
     parts = urlsplit(source)
-    if parts.scheme == "models" and not is_model_id(parts.path):
+    is_logged = is_model_id(parts.path) and "/" not in parts.path.strip("/")
+    if parts.scheme == "models" and not is_logged:
         return _copied(connection, request)
     made_by = row_of(connection, model_id) if model_id else None
     storage = None if source in _PLACEHOLDERS else find_storage(connection, source)

@@ -164,7 +164,7 @@ def _add_model(connection: Connection, given: Incoming, now_ms: int) -> None:
     connection.execute(
         insert(registered_model).values(
             name=model.name,
-            description=model.description,
+            description=model.description or None,
             user_id=model.user_id,
             created_at=model.creation_timestamp or 0,
             updated_at=model.last_updated_timestamp or 0,
@@ -178,7 +178,7 @@ def _add_model(connection: Connection, given: Incoming, now_ms: int) -> None:
 def _change_model(connection: Connection, given: Incoming) -> None:
     of = registered_model.c.name == given.model.name
     connection.execute(
-        update(registered_model).where(of).values(description=given.model.description)
+        update(registered_model).where(of).values(description=given.model.description or None)
     )
     _put_tags(connection, given.model)
 

@@ -226,7 +226,7 @@ def test_only_what_names_its_run_or_model_reaches_their_files(stores: Stores) ->
         *(f"mlflow-artifacts:/0/{run_id}", runs, f"{runs}/m", f"{runs}x/m", f"{runs}/../m"),
         *(f"{runs}/%252e%252e/{other}", f"mlflow-artifacts:/0/%25{ord(run_id[0]):x}{run_id[1:]}"),
         runs.replace(":/", "://evil.example/"),
-        *(models, f"{models}/a", f"models:/{model_id}"),
+        *(models, f"{models}/a", f"models:/{model_id}", f"models:/{model_id}/a"),
     ]
     beside: tuple[dict[str, str], ...] = (
         {},
