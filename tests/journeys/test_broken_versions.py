@@ -219,8 +219,10 @@ def test_a_version_whose_files_come_later_can_be_promoted_then(shared: Server) -
 
 def test_a_version_closes_no_folder_that_is_no_model(shared: Server) -> None:
     with tracking_at(shared), stagedoor.start_run() as run:
-        root = run.info.artifact_uri
-        version = stagedoor.register_model(root, "Greedy").version
+        client = stagedoor.StagedoorClient()
+        client.create_registered_model("Greedy")
+        root, run_id = run.info.artifact_uri, run.info.run_id
+        version = client.create_model_version("Greedy", root, run_id=run_id).version
         stagedoor.log_text("still open", "note.txt")
 
     assert shared.promote("Greedy", int(version)).status == 412
