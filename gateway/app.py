@@ -245,6 +245,7 @@ class Worker:
             max_answer_bytes=serving.max_answer_bytes,
             memory_bytes=model_bytes,
             queue=queue_limits(self.settings.overload),
+            merge_of=serving.merging,
         )
         engines_dir, tolerance = cache_dir / "engines", serving.onnx_tolerance_for
         engines = EngineStore(engines_dir, tolerance) if serving.engines else None

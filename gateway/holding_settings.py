@@ -75,6 +75,20 @@ class HoldingSettings(Struct, frozen=True, kw_only=True):
         ),
     ] = ()
 
+    merge_of: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="For single models, whether waiting requests may share a call of a version "
+            "without an engine, `NAME=true` or `NAME=false`; by itself only where each row was "
+            "proved to be answered for itself."
+        ),
+    ] = ()
+
+    @property
+    def merging(self) -> dict[str, bool]:
+        """Return for which models it was said whether their requests share calls."""
+        return parse_merging(self.merge_of)
+
     def replicas_for(self, model: str) -> int:
         """Return in how many processes a model's versions without an engine answer."""
         return parse_replicas(self.replicas_of).get(model, self.replicas)
@@ -110,8 +124,24 @@ def parse_tolerances(pairs: tuple[str, ...]) -> dict[str, float]:
     return {name: float(number) for name, _, number in parted}
 
 
+def parse_merging(pairs: tuple[str, ...]) -> dict[str, bool]:
+    """Read ``NAME=true`` pairs; a name may have a ``=`` itself.
+
+    Raises:
+        ValueError: One is no such pair.
+    """
+    parted = [pair.rpartition("=") for pair in pairs]
+    if any(not name or said not in {"true", "false"} for name, _, said in parted):
+        raise ValueError("use NAME=true or NAME=false")
+    return {name: said == "true" for name, _, said in parted}
+
+
 def _check_tolerances(pairs: tuple[str, ...]) -> None:
     parse_tolerances(pairs)
+
+
+def _check_merging(pairs: tuple[str, ...]) -> None:
+    parse_merging(pairs)
 
 
 def _check_replicas(pairs: tuple[str, ...]) -> None:
@@ -121,5 +151,6 @@ def _check_replicas(pairs: tuple[str, ...]) -> None:
 CHECKS: Mapping[str, Callable[[Any], None]] = {
     "serving.onnx_tolerance_of": _check_tolerances,
     "serving.replicas_of": _check_replicas,
+    "serving.merge_of": _check_merging,
 }
 """What a value must meet besides its type; raises ``ValueError``."""

@@ -15,18 +15,21 @@ from tracking.errors import ModelFailed
 _OUTPUT = "output"
 
 
-def to_prediction(answer: Any, rows: int) -> Prediction:
+def to_prediction(answer: Any, rows: int | None = None) -> Prediction:
     """Name and flatten an answer.
 
     Args:
         answer: An array, a DataFrame, a Series, a sparse matrix, a mapping of name to array, or a
             list or tuple of values or of arrays; first axis rows.
-        rows: How many rows were asked for.
+        rows: How many rows it must have; unset takes what there is, a single value as one row.
 
     Raises:
         ModelFailed: It has another number of rows, or is none of these.
     """
     prediction = _named(answer)
+    if rows is None:
+        arrays = tuple(np.atleast_1d(array) for array in prediction.arrays)
+        return Prediction(prediction.names, arrays, prediction.is_table)
     for name, array in zip(prediction.names, prediction.arrays, strict=True):
         if array.ndim == 0 or array.shape[0] != rows:
             answered = "a single value" if array.ndim == 0 else f"{array.shape[0]} rows"

@@ -73,7 +73,7 @@ class LoadedModel:
         Raises:
             InvalidRequest: The model has no such method, answers in pieces only, or a param has
                 another type.
-            ModelFailed: It raised on these rows, or gave something that is not one answer a row.
+            ModelFailed: It raised on these rows, or gave something that is no plain data.
         """
         question = self._question(params)
         method = question.method
@@ -83,7 +83,7 @@ class LoadedModel:
             raise
         except Exception as error:
             raise self._failure(error, f"in {method!r} on these {batch.rows} rows") from error
-        return to_prediction(answer, batch.rows)
+        return to_prediction(answer)
 
     @property
     def can_talk(self) -> bool:

@@ -65,6 +65,22 @@ class Backlog(Struct, frozen=True):
     busy_s: float
 
 
+class Machine(Struct, frozen=True):
+    """What answers.
+
+    Args:
+        cost: What its calls take.
+        max_rows: How many rows go in one.
+        busy_s: How long the call under way will still take.
+        is_alone: Whether each request has a call of its own.
+    """
+
+    cost: Cost
+    max_rows: int
+    busy_s: float
+    is_alone: bool = False
+
+
 class Forecast(Struct, frozen=True):
     """What a request that is let in has to expect.
 
@@ -81,15 +97,19 @@ class Forecast(Struct, frozen=True):
     is_next: bool
 
 
-def foresee(backlog: Backlog, rows: int, cost: Cost, max_rows: int) -> Forecast:
+def foresee(backlog: Backlog, rows: int, machine: Machine) -> Forecast:
     """Say when a request's call would begin, and how long that would take.
 
     Args:
         backlog: What is before it.
         rows: Its own.
-        cost: What calls take.
-        max_rows: How many rows go in one call.
+        machine: What answers.
     """
+    cost, max_rows = machine.cost, machine.max_rows
+    if machine.is_alone:
+        own_s = cost.of(rows)
+        wait_s = backlog.busy_s + backlog.waiting * cost.call_s + cost.row_s * backlog.rows
+        return Forecast(wait_s, own_s, own_s, is_next=not backlog.waiting)
     calls, rest = divmod(backlog.rows, max_rows)
     if rest and rest + rows > max_rows:
         calls, rest = calls + 1, 0

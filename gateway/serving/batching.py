@@ -5,6 +5,7 @@ Called by ``runner`` on the event loop.
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -13,6 +14,29 @@ from msgspec import Struct
 
 from registry.tensors import Batch, Prediction
 from tracking.errors import InvalidRequest
+
+
+class Merged(StrEnum):
+    """Which requests for a version may share a call of the model."""
+
+    NEVER = "never"
+    """None: its answer to a row may depend on the rows beside it."""
+    PLAIN = "plain"
+    """Those without params: for such calls it was proved that each row is answered for itself."""
+    ALWAYS = "always"
+    """All that ask for the same: each row is answered for itself, whatever is asked."""
+
+
+class Merging(Struct, frozen=True):
+    """What is known of the rows of a version.
+
+    Args:
+        which: Which requests may share a call.
+        why: Why not all.
+    """
+
+    which: Merged = Merged.NEVER
+    why: str = ""
 
 
 class Layout(Struct, frozen=True):

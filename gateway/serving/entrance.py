@@ -9,9 +9,8 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from gateway.serving.admission import Backlog, Bounds, Forecast, Shed, foresee, refuse
+from gateway.serving.admission import Backlog, Bounds, Forecast, Machine, Shed, foresee, refuse
 from gateway.serving.callers import Caller
-from gateway.serving.cost import Cost
 from gateway.serving.overflow import Overflow
 from gateway.serving.turns import Turns
 
@@ -30,20 +29,6 @@ class Newcomer(Struct, frozen=True):
     caller: Caller
     rows: int
     deadline_s: float
-
-
-class Machine(Struct, frozen=True):
-    """What answers.
-
-    Args:
-        cost: What its calls take.
-        max_rows: How many rows go in one.
-        busy_s: How long the call under way will still take.
-    """
-
-    cost: Cost
-    max_rows: int
-    busy_s: float
 
 
 class Entry(Struct, frozen=True):
@@ -94,7 +79,7 @@ class Entrance:
         return Entry(None, own.backlog, own.forecast, needs_room=is_crowded)
 
     def _judge(self, newcomer: Newcomer, backlog: Backlog, machine: Machine, now_s: float) -> Entry:
-        forecast = foresee(backlog, newcomer.rows, machine.cost, machine.max_rows)
+        forecast = foresee(backlog, newcomer.rows, machine)
         left_s, is_over = newcomer.deadline_s - now_s, self._overflow.is_on(now_s)
         shed = refuse(backlog, forecast, self._bounds, remaining_s=left_s, is_over=is_over)
         return Entry(shed, backlog, forecast)

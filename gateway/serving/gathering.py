@@ -18,13 +18,13 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from gateway.probe import PROBE, Probe
-from gateway.serving.admission import Bounds, Shed
+from gateway.serving.admission import Bounds, Machine, Shed
 from gateway.serving.batching import part
 from gateway.serving.callers import CALLER
 from gateway.serving.cost import Cost
 from gateway.serving.engines.in_worker import InWorker
 from gateway.serving.engines.refusal import Refused, refusal
-from gateway.serving.entrance import Entrance, Machine, Newcomer, who_makes_room
+from gateway.serving.entrance import Entrance, Newcomer, who_makes_room
 from gateway.serving.failure import Overloaded
 from gateway.serving.metering import CallMeter
 from gateway.serving.turns import Turns

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -64,6 +65,8 @@ class RunnerLimits(Struct, frozen=True):
         memory_bytes: What the process may have for data; 0 for as much as there is.
         convert_timeout_s: For making an engine of a model that is loaded; then it has none.
         threads: For the numeric libraries in the process.
+        merge_of: By model, whether requests share calls, where the operator says so.
+        merge: The same for the model of this runner.
     """
 
     load_timeout_s: float = 60.0
@@ -76,6 +79,8 @@ class RunnerLimits(Struct, frozen=True):
     memory_bytes: int = 0
     convert_timeout_s: float = 30.0
     threads: int = 1
+    merge_of: Mapping[str, bool] = {}
+    merge: bool | None = None
 
 
 class Ground(Struct, frozen=True):
@@ -266,6 +271,7 @@ def _launch(
             memory_bytes=limits.memory_bytes,
             engine_folder=None if engine_folder is None else str(engine_folder.resolve()),
             onnx_tolerance=ground.onnx_tolerance,
+            merge=limits.merge,
         )
         environment = _environment(scratch, limits.threads)
         process = OFFSPRING.start(partial(_spawn, order, output_write, ground, environment))

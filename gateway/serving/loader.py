@@ -13,6 +13,7 @@ from typing import Protocol
 
 from msgspec import Struct, structs
 
+from gateway.serving.batching import Merged
 from gateway.serving.cache import Cache
 from gateway.serving.crew import Crew
 from gateway.serving.engine_servable import EngineServable
@@ -66,6 +67,8 @@ class Form(Struct, frozen=True):
         environment: The environment of its own that it runs in; empty in the server's.
         differences: How what it was saved with differs from what the server has.
         replicas: How many processes answer it in each worker; 0 when its engine does.
+        merging: Which requests may share a call, as in ``batching.Merged``.
+        merging_why: Why not all.
     """
 
     engine: str
@@ -76,6 +79,8 @@ class Form(Struct, frozen=True):
     environment: str = ""
     differences: tuple[str, ...] = ()
     replicas: int = 1
+    merging: str = Merged.ALWAYS.value
+    merging_why: str = ""
 
 
 class Loader:
@@ -125,6 +130,7 @@ class Loader:
             else:
                 loaded = self._load_here(record, folder, progress, home)
             if isinstance(loaded, Runner):
+                self._note_merging(loaded)
                 return self._replicate(record, progress, loaded)
             return loaded
 
@@ -187,6 +193,10 @@ class Loader:
         """Load a version in the server's environment."""
         if self._engines is None:
             self._note_form(record.key, Form("", "Engines are turned off here."))
+            return self._start(record, folder, progress)
+        if self._limits.merge_of.get(record.key.model) is False:
+            why = "serving.merge_of has each request alone, and an engine answers several."
+            self._note_form(record.key, Form("", why))
             return self._start(record, folder, progress)
         try:
             return self._find_form(record, folder, progress, self._engines)
@@ -287,6 +297,16 @@ class Loader:
             form, environment=home.name, differences=home.differences
         )
 
+    def _note_merging(self, runner: Runner) -> None:
+        """Tell whether requests share calls, and why not."""
+        digest, merging = runner.key.digest, runner.merging
+        if (form := self._forms.get(digest)) is not None:
+            self._forms[digest] = structs.replace(
+                form, merging=merging.which.value, merging_why=merging.why
+            )
+        told = f"{merging.which.value} share a call: {merging.why or 'its library goes by rows.'}"
+        _LOG.info("requests for %s %s", name_version(runner.key), told)
+
     def _start_again(self, record: VersionRecord, progress: Progress) -> Runner:
         with self._prepared(record, progress) as (folder, home):
             return self._start(record, folder, progress, home=home)
@@ -303,7 +323,7 @@ class Loader:
         return start_runner(
             record.key,
             folder,
-            limits=self._limits,
+            limits=structs.replace(self._limits, merge=self._limits.merge_of.get(record.key.model)),
             ground=structs.replace(
                 self._ground,
                 python=home.python,

@@ -14,6 +14,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from gateway.serving.batching import Merging
 from gateway.serving.frames import Frame, FrameError, pack
 from registry.signature import COLUMN_TYPES, ColumnSpec, Signature, TensorSpec
 
@@ -38,6 +39,7 @@ class Order(Struct, frozen=True):
         memory_bytes: What it may have for data; 0 for as much as there is.
         engine_folder: Where an engine made of the model goes; none when none is wanted.
         onnx_tolerance: Within which that may answer; 0 for exactly.
+        merge: What the operator says of merging its requests, if anything.
     """
 
     channel: int
@@ -49,6 +51,7 @@ class Order(Struct, frozen=True):
     memory_bytes: int = 0
     engine_folder: str | None = None
     onnx_tolerance: float = 0.0
+    merge: bool | None = None
 
 
 class ArrayHead(Struct, frozen=True, array_like=True):
@@ -134,6 +137,7 @@ class Ready(Struct, frozen=True, tag="ready"):
         takes_documents: Whether it takes a document in place of rows.
         warm_rows: Of the example.
         warm_call_s: How long the last of these calls took.
+        merging: Which requests may share a call of it.
     """
 
     signature: Signature | None
@@ -144,6 +148,7 @@ class Ready(Struct, frozen=True, tag="ready"):
     takes_documents: bool = False
     warm_rows: int = 0
     warm_call_s: float = 0.0
+    merging: Merging = Merging()
 
 
 class Refused(Struct, frozen=True, tag="refused"):

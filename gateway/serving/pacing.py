@@ -10,11 +10,11 @@ from msgspec import Struct
 
 from gateway.overload_settings import ADAPTIVE, OverloadSettings
 from gateway.serving import admission
-from gateway.serving.admission import Backlog, Bounds, Forecast
+from gateway.serving.admission import Backlog, Bounds, Forecast, Machine, foresee
 from gateway.serving.asks import Ask, Asks
 from gateway.serving.concurrency import Concurrency, adaptive, fixed
 from gateway.serving.cost import CallTimes
-from gateway.serving.entrance import Entrance, Machine, Newcomer, who_makes_room
+from gateway.serving.entrance import Entrance, Newcomer, who_makes_room
 from gateway.serving.failure import Overloaded, name_version
 from registry.route import VersionKey
 
@@ -50,13 +50,15 @@ class Pacing:
     Args:
         limits: How its queue is held.
         max_rows: Cap on the rows of one call.
+        is_alone: Whether each request has a call of its own.
     """
 
-    def __init__(self, limits: QueueLimits, max_rows: int) -> None:
+    def __init__(self, limits: QueueLimits, max_rows: int, *, is_alone: bool = False) -> None:
         self._limits = limits
         self._cap = max_rows
         self._times = CallTimes()
-        self._concurrency = limits.concurrency
+        self._is_alone = is_alone
+        self._concurrency = fixed(1) if is_alone else limits.concurrency
         self._entrance = Entrance(limits.bounds)
         self._began_s = 0.0
         self._expected_s = 0.0
@@ -75,7 +77,7 @@ class Pacing:
     @property
     def patience_s(self) -> float:
         """How long anybody waits."""
-        full_s = self._times.cost.of(self.max_rows) if self._times.is_known else None
+        full_s = self._full_s if self._times.is_known else None
         return admission.patience_s(self._limits.bounds, full_s)
 
     def learn(self, rows: int, seconds: float) -> None:
@@ -113,17 +115,26 @@ class Pacing:
         now_s = time.monotonic()
         if not self._rows and not len(asks) and newcomer.deadline_s > now_s:
             return []  # whatever calls took before, this one shows what they take now
-        machine = Machine(self._times.cost, self.max_rows, self._busy_s(now_s))
+        machine = self._machine(now_s)
         entry = self._entrance.decide(newcomer, asks.turns, machine, now_s)
         if entry.shed is not None:
             message = _say(entry.shed, name_version(key), entry.backlog, entry.forecast)
-            drain_s = entry.forecast.wait_s + entry.forecast.call_s
-            raise Overloaded(message, entry.shed, drain_s=drain_s)
+            raise Overloaded(message, entry.shed, drain_s=entry.forecast.wait_s)
         return who_makes_room(newcomer, asks.turns, now_s) if entry.needs_room else []
 
     def drain_s(self, asks: Asks) -> float:
         """Return how long those who wait will take."""
-        return self._times.cost.of(asks.turns.rows)
+        backlog = Backlog(len(asks), asks.turns.rows, self._busy_s(time.monotonic()))
+        return foresee(backlog, 0, self._machine(time.monotonic())).wait_s
+
+    @property
+    def _full_s(self) -> float:
+        """What the longest call takes that requests share; or any, where they share none."""
+        return self._times.seconds if self._is_alone else self._times.cost.of(self.max_rows)
+
+    def _machine(self, now_s: float) -> Machine:
+        cost, busy_s = self._times.cost, self._busy_s(now_s)
+        return Machine(cost, self.max_rows, busy_s, is_alone=self._is_alone)
 
     def _busy_s(self, now_s: float) -> float:
         if not self._rows:

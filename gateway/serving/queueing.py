@@ -18,6 +18,7 @@ from gateway.queue_metrics import QueueGauges
 from gateway.serving import batching
 from gateway.serving.admission import Shed
 from gateway.serving.asks import Ask, Asks
+from gateway.serving.batching import Merged, Merging
 from gateway.serving.callers import CALLER
 from gateway.serving.entrance import Newcomer
 from gateway.serving.failure import Overloaded, name_version
@@ -38,15 +39,24 @@ class Queue:
         key: Returns the version; a renamed model's is another one.
         limits: How it is held.
         max_rows: Cap on the rows of one call.
+        merging: Which requests may share a call.
     """
 
-    def __init__(self, key: Callable[[], VersionKey], limits: QueueLimits, max_rows: int) -> None:
+    def __init__(
+        self,
+        key: Callable[[], VersionKey],
+        limits: QueueLimits,
+        max_rows: int,
+        *,
+        merging: Merging,
+    ) -> None:
         self._key = key
         self._asks = Asks()
-        self._pacing = Pacing(limits, max_rows)
+        self._pacing = Pacing(limits, max_rows, is_alone=merging.which is Merged.NEVER)
+        self._parts_params = merging.which is Merged.PLAIN
         self._gauges = QueueGauges(key().model)
         self._look: asyncio.TimerHandle | None = None
-        self._talks = itertools.count(1)
+        self._lone = itertools.count(1)
         self._is_open = False
 
     def __len__(self) -> int:
@@ -89,8 +99,8 @@ class Queue:
             InvalidRequest: The params hold something that is no plain data.
         """
         layout = batching.describe(batch, params)
-        if talk is not None:
-            layout = replace(layout, alone=next(self._talks))
+        if talk is not None or (params and self._parts_params):
+            layout = replace(layout, alone=next(self._lone))
         loop = asyncio.get_running_loop()
         caller, answer = CALLER.get(), loop.create_future()
         ask = Ask(batch, params, layout, answer, deadline_s, talk=talk, caller=caller)

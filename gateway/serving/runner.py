@@ -45,6 +45,7 @@ from tracking.errors import (
 _OF_CALLS = messages.Answer | messages.Failed | messages.Piece | messages.Done
 _NO_ROWS = Batch((), (), is_matrix=True)
 _NOTHING = Prediction((), ())
+_NOT_BY_ROW = "The model did not give one answer for each row."
 
 
 def start_runner(
@@ -104,6 +105,7 @@ class Runner(asyncio.Protocol):
         self.flavor = ready.flavor
         self.warm_calls = ready.warm_calls
         self.ready = ready
+        self.merging = ready.merging
         self.can_talk = ready.can_talk
         self.takes_documents = ready.takes_documents
         self.pid = child.process.pid
@@ -111,7 +113,9 @@ class Runner(asyncio.Protocol):
         self._limits = limits
         self._assembler = Assembler(limits.max_answer_bytes)
         self._numbers = itertools.count(1)
-        self._queue = Queue(lambda: self.key, limits.queue, limits.max_batch_rows)
+        self._queue = Queue(
+            lambda: self.key, limits.queue, limits.max_batch_rows, merging=ready.merging
+        )
         self._call: Call | None = None
         self._death: str | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -331,11 +335,11 @@ class Runner(asyncio.Protocol):
     def _deliver(self, asks: list[Ask], prediction: Prediction) -> None:
         rows = sum(ask.batch.rows for ask in asks)
         found = {array.shape[0] for array in prediction.arrays}
-        if found == {rows}:
+        if len(asks) == 1 or found == {rows}:
             deliver(asks, prediction)
         else:
-            reason = f"The model was asked for {rows} rows and gave {max(found)}."
-            self._queue.refuse(asks, ModelFailed(reason))
+            # What it gave is nobody's; each alone gets whatever it gives for it.
+            self._queue.refuse(asks, ModelFailed(_NOT_BY_ROW))
 
     # --- death ------------------------------------------------------------------------------------
 

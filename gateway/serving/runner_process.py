@@ -18,9 +18,11 @@ from pathlib import Path
 import msgspec
 
 from gateway.serving import messages
+from gateway.serving.batching import Merged, Merging
 from gateway.serving.confinement import confine
 from gateway.serving.engines.proof import make_engine
 from gateway.serving.frames import Assembler, Frame, FrameError
+from gateway.serving.merging import find_merging
 from gateway.serving.runner_talk import talk
 from gateway.serving.states import State
 from gateway.serving.warmup import Warmed, warm_up
@@ -29,6 +31,7 @@ from registry.tensors import Batch
 from tracking.errors import InvalidRequest, ModelFailed, StagedoorError
 
 _PIECE_BYTES = 1 << 18
+_GRAPH = "onnx"
 _TRANSIENT_ERRNO = frozenset(
     {errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EAGAIN, errno.EINTR}
 )
@@ -86,8 +89,9 @@ def _load(channel: _Channel, order: messages.Order) -> LoadedModel | None:
     try:
         model = load_folder(Path(order.folder))
         warmed = warm_up(model, calls=order.warm_calls, enter=channel.enter)
-        why = _convert(channel, model, order)
-        channel.send(_ready(model, warmed, why))
+        merging = find_merging(model, order.merge)
+        why = _convert(channel, model, order, merging)
+        channel.send(_ready(model, warmed, why, merging))
     except BaseException as error:  # noqa: BLE001  a model may raise anything, SystemExit too
         traceback.print_exc()
         channel.send(messages.Refused(_describe(error), _is_transient(error)))
@@ -95,7 +99,7 @@ def _load(channel: _Channel, order: messages.Order) -> LoadedModel | None:
     return model
 
 
-def _ready(model: LoadedModel, warmed: Warmed, why: str) -> messages.Ready:
+def _ready(model: LoadedModel, warmed: Warmed, why: str, merging: Merging) -> messages.Ready:
     return messages.Ready(
         model.signature,
         model.flavor,
@@ -105,13 +109,17 @@ def _ready(model: LoadedModel, warmed: Warmed, why: str) -> messages.Ready:
         takes_documents=model.takes_documents,
         warm_rows=warmed.rows,
         warm_call_s=warmed.call_s,
+        merging=merging,
     )
 
 
-def _convert(channel: _Channel, model: LoadedModel, order: messages.Order) -> str:
+def _convert(channel: _Channel, model: LoadedModel, order: messages.Order, merging: Merging) -> str:
     """Make an engine of the model, if one is wanted; return why there is none."""
     if order.engine_folder is None:
         return ""
+    # An engine answers all rows of a moment together; other flavors' engines go by rows anyway.
+    if model.flavor == _GRAPH and merging.which is Merged.NEVER:
+        return f"Its rows may not share a call. {merging.why}"
     channel.send(messages.Converting())
     return make_engine(model, Path(order.engine_folder), order.onnx_tolerance)
 

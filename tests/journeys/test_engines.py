@@ -19,6 +19,8 @@ ENGINE = {
     "methods": ["predict", "predict_proba"],
     "tolerance": 0.0,
     "replicas": 0,
+    "merging": "always",
+    "merging_why": "",
     "environment": "",
     "differences": [],
 }

@@ -10,6 +10,7 @@ from gateway.serving.admission import (
     Backlog,
     Bounds,
     Forecast,
+    Machine,
     Shed,
     busy_s,
     fits,
@@ -46,7 +47,7 @@ def forecast_of(wait_s: float, call_s: float, *, is_next: bool) -> Forecast:
 def test_a_wait_is_foreseen_in_whole_calls(
     before: Backlog, rows: int, wait_s: float, call_s: float, *, is_next: bool
 ) -> None:
-    forecast = foresee(before, rows, COST, max_rows=10)
+    forecast = foresee(before, rows, Machine(COST, 10, 0.0))
 
     assert forecast.wait_s == pytest.approx(wait_s)
     assert forecast.call_s == pytest.approx(call_s)
@@ -89,8 +90,8 @@ def test_a_queue_that_has_run_over_is_short(forecast: Forecast, reason: Shed | N
 
 @given(SIZES, SIZES, st.integers(1, 50))
 def test_more_before_it_never_means_less_of_a_wait(rows: int, more: int, max_rows: int) -> None:
-    few = foresee(backlog(rows=rows), 1, COST, max_rows)
-    many = foresee(backlog(rows=rows + more), 1, COST, max_rows)
+    few = foresee(backlog(rows=rows), 1, Machine(COST, max_rows, 0.0))
+    many = foresee(backlog(rows=rows + more), 1, Machine(COST, max_rows, 0.0))
 
     assert many.wait_s + many.call_s >= few.wait_s + few.call_s - 1e-9 or many.wait_s > few.wait_s
 

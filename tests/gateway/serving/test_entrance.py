@@ -2,10 +2,10 @@
 
 import math
 
-from gateway.serving.admission import Bounds, Shed
+from gateway.serving.admission import Bounds, Machine, Shed
 from gateway.serving.callers import Caller, Priority
 from gateway.serving.cost import Cost
-from gateway.serving.entrance import Entrance, Entry, Machine, Newcomer, who_makes_room
+from gateway.serving.entrance import Entrance, Entry, Newcomer, who_makes_room
 from gateway.serving.turns import Turns
 
 BOUNDS = Bounds(max_waiting=50, max_queue_s=1.0, standing_s=0.1)

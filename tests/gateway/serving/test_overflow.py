@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from gateway.serving.admission import Backlog, Bounds, Shed, foresee, refuse
+from gateway.serving.admission import Backlog, Bounds, Machine, Shed, foresee, refuse
 from gateway.serving.cost import Cost
 from gateway.serving.overflow import FIRST_HOLD_S, MOST_HOLD_S, QUIET_S, Overflow
 
@@ -35,7 +35,10 @@ class Model(Struct):
         waiting = max(0, calls - 1)
         backlog = Backlog(waiting, waiting * ROWS, ahead_s - waiting * self.call_s)
         cost = Cost(0.0, self.call_s / ROWS)
-        forecast, is_over = foresee(backlog, ROWS, cost, ROWS), self.overflow.is_on(now_s)
+        forecast, is_over = (
+            foresee(backlog, ROWS, Machine(cost, ROWS, 0.0)),
+            self.overflow.is_on(now_s),
+        )
         shed = refuse(backlog, forecast, BOUNDS, remaining_s=60.0, is_over=is_over)
         if shed is Shed.WAIT:
             self.overflow = self.overflow.after_refusal(now_s)

@@ -15,6 +15,7 @@ import pytest
 import uvloop
 
 from gateway.serving.admission import Bounds
+from gateway.serving.batching import Merged
 from gateway.serving.failure import LoadCancelled, LoadFailed
 from gateway.serving.launch import Ground, RunnerLimits
 from gateway.serving.pacing import QueueLimits
@@ -199,7 +200,7 @@ def test_a_damaged_folder_is_a_failed_load_that_names_the_file(
     assert not failed.value.is_transient
 
 
-@pytest.mark.parametrize("command", [sp.RAISE, sp.ONE_ROW, sp.CRASH, sp.EXIT])
+@pytest.mark.parametrize("command", [sp.RAISE, sp.CRASH, sp.EXIT])
 def test_a_model_that_fails_on_its_own_example_is_a_failed_load(
     tmp_path: Path, command: float
 ) -> None:
@@ -291,15 +292,26 @@ def test_only_the_bad_rows_of_a_batch_fail(tmp_path: Path) -> None:
     assert "4711" not in str(answers)
 
 
-def test_an_answer_with_too_few_rows_fails_its_request_only(tmp_path: Path) -> None:
-    async def main() -> list[Any]:
+def test_an_answer_with_too_few_rows_goes_to_its_request_as_it_is(tmp_path: Path) -> None:
+    async def main() -> tuple[Any, list[Any]]:
         async with serving(tmp_path, sp.Obedient()) as (runner, _):
             good = asyncio.create_task(ask_all(runner, *[(sp.DOUBLE, 1.0)] * 5))
-            with pytest.raises(ModelFailed):
-                await ask(runner, (sp.ONE_ROW, 1.0), (sp.ONE_ROW, 2.0))
-            return await good
+            odd = await ask(runner, (sp.ONE_ROW, 1.0), (sp.ONE_ROW, 2.0))
+            return odd.arrays[0].tolist(), await good
 
-    assert asyncio.run(main()) == [[2.0]] * 5
+    assert asyncio.run(main()) == ([1.0], [[2.0]] * 5)
+
+
+def test_rows_that_depend_on_each_other_are_never_mixed_with_those_of_others(
+    tmp_path: Path,
+) -> None:
+    async def main() -> tuple[Merged, list[Any]]:
+        async with serving(tmp_path, sp.Centred()) as (runner, _):
+            asked = (ask(runner, (at, 0.0), (at + 2.0, 0.0)) for at in (1.0, 10.0, 100.0, 7.0))
+            told = [one.arrays[0].tolist() for one in await asyncio.gather(*asked)]
+            return runner.merging.which, told
+
+    assert asyncio.run(main()) == (Merged.NEVER, [[-1.0, 1.0]] * 4)
 
 
 @pytest.mark.parametrize(
