@@ -107,15 +107,18 @@ def foresee(backlog: Backlog, rows: int, machine: Machine) -> Forecast:
     """
     cost, max_rows = machine.cost, machine.max_rows
     if machine.is_alone:
-        own_s = cost.of(rows)
-        wait_s = backlog.busy_s + backlog.waiting * cost.call_s + cost.row_s * backlog.rows
+        own_s = cost.of(rows) if backlog.waiting else cost.as_seen(rows)
+        each_s = cost.of(backlog.rows / max(backlog.waiting, 1))
+        wait_s = backlog.busy_s + backlog.waiting * each_s
         return Forecast(wait_s, own_s, own_s, is_next=not backlog.waiting)
     calls, rest = divmod(backlog.rows, max_rows)
     if rest and rest + rows > max_rows:
         calls, rest = calls + 1, 0
     full_s = cost.of(max_rows)
     wait_s = backlog.busy_s + calls * full_s
-    return Forecast(wait_s, cost.of(rest + rows), full_s, is_next=calls == 0)
+    # Nobody is turned away for what a guess makes of a large request, when nobody waits besides.
+    own_s = cost.of(rest + rows) if backlog.waiting else cost.as_seen(rest + rows)
+    return Forecast(wait_s, own_s, full_s, is_next=calls == 0)
 
 
 def refuse(

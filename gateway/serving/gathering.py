@@ -183,7 +183,7 @@ class Gathering:
         busy_s = abs(self._busy_until_s - now_s)
         machine = Machine(self._cost, self._limits.max_rows, busy_s)
         entry = self._entrance.decide(newcomer, self._dear, machine, now_s)
-        drain_s = entry.forecast.wait_s + entry.forecast.call_s
+        drain_s = entry.forecast.wait_s
         if entry.shed is not None:
             message = f"{len(self._dear)} large requests wait for this model: try again shortly."
             raise Overloaded(message, entry.shed, drain_s=drain_s)

@@ -134,3 +134,24 @@ def test_the_limit_holds_and_nobody_is_locked_out(asked: list[tuple[int, int]]) 
 
     assert sum(held) < 1000
     assert fits(1, held[5], sum(held), 1000)
+
+
+def test_a_large_request_alone_is_not_refused_for_its_size() -> None:
+    """One call of a row is under way and took 0.3 s before; nobody waits."""
+    for cost in (Cost(0.0, 0.3, 2.0, is_told_apart=False), Cost(0.0, 0.3, seen_rows=2.0)):
+        before = backlog(busy=0.2)
+
+        forecast = foresee(before, 300, Machine(cost, 2, 0.2))
+
+        assert refuse(before, forecast, BOUNDS, remaining_s=60.0, is_over=False) is None
+        assert forecast.call_s == pytest.approx(0.6)
+
+
+def test_who_has_a_call_alone_waits_for_as_many_calls_as_are_before_it() -> None:
+    machine = Machine(COST, 1000, 0.5, is_alone=True)
+
+    forecast = foresee(backlog(waiting=3, rows=6, busy=0.5), 2, machine)
+
+    assert forecast.wait_s == pytest.approx(0.5 + 3 * 0.12)
+    assert forecast.call_s == pytest.approx(0.12)
+    assert not forecast.is_next

@@ -75,3 +75,22 @@ def test_costs_are_never_negative_and_one_row_always_goes(
 def test_rows_that_cost_nothing_fit_any_time() -> None:
     assert Cost(1.0, 0.0).rows_within(0.1) > 10**9
     assert Cost(1.0, 0.5).rows_within(0.1) == 1
+
+
+def test_a_call_larger_than_all_before_is_not_charged_by_a_guess() -> None:
+    """A call takes 0.3 s whatever its rows: 300 of them must not be foreseen to take 90 s."""
+    cost = after(*[(1, 0.3)] * 5).cost
+
+    assert cost.of(1) == pytest.approx(0.3)
+    assert cost.of(300) == pytest.approx(0.6)
+
+
+def test_a_slope_that_was_measured_goes_on_but_not_for_who_waits_alone() -> None:
+    cost = after((1, 0.1), (5, 0.5), (2, 0.2), (9, 0.9)).cost
+
+    assert cost.of(300) == pytest.approx(30.0)
+    assert cost.as_seen(300) == pytest.approx(0.9)
+
+
+def test_a_size_of_long_ago_is_forgotten() -> None:
+    assert after((1000, 1.0), *[(1, 1.0)] * 100).most_rows == pytest.approx(1.0, abs=0.1)
