@@ -84,7 +84,7 @@ def _column(spec: ColumnSpec | TensorSpec, place: int) -> NDArray[Any] | None:
     if spec.dtype.startswith(("object", "str", "bytes")):
         texts = np.array(["a", "b", "c"], dtype=object)
         return np.broadcast_to(texts.reshape(-1, *(1,) * (len(shape) - 1)), shape).copy()
-    numbers = np.linspace(0.5, 2.0, math.prod(shape)).reshape(shape)
+    numbers: NDArray[Any] = np.linspace(0.5, 2.0, math.prod(shape)).reshape(shape)
     if np.dtype(spec.dtype).kind in "iu":
         numbers = np.arange(math.prod(shape)).reshape(shape) % 7 + 1
     return numbers.astype(spec.dtype)

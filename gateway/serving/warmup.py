@@ -3,6 +3,8 @@
 Called in the runner's process between loading and READY. A failed warm-up is a failed load.
 """
 
+import importlib
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -13,9 +15,14 @@ from numpy.typing import NDArray
 
 from gateway.serving.messages import write_arrays
 from gateway.serving.states import State
+from gateway.serving.time_limit import TrialTooLong, within
+from gateway.serving.trial_rows import rows_of
 from registry.signature import ColumnSpec, Signature, TensorSpec
 from registry.tensors import Batch, Prediction
 from tracking.errors import InputMismatch
+
+_LOG = logging.getLogger("stagedoor.serving")
+_OWN = "python_function"
 
 _LONGEST_S = 5.0
 """Warming up ends after this, however few calls were made."""
@@ -30,6 +37,10 @@ class Answering(Protocol):
     @property
     def signature(self) -> Signature | None:
         """What it takes and gives, or none."""
+
+    @property
+    def flavor(self) -> str:
+        """The name of its flavor."""
 
     def input_example(self) -> Batch | None:
         """Return the rows it was saved with, or ``None``."""
@@ -66,6 +77,7 @@ def warm_up(model: Answering, *, calls: int, enter: Callable[[State], None]) -> 
     """
     example = model.input_example()
     if example is None:
+        _try_out(model)
         return Warmed()
     enter(State.WARMING)
     began_s = last_s = time.monotonic()
@@ -127,6 +139,19 @@ def check_answer(answer: Prediction, signature: Signature) -> None:
             f"The answer to the input example holds {'/'.join(sorted(set(found)))}; "
             f"the signature promises {'/'.join(sorted(set(expected)))}."
         )
+
+
+def _try_out(model: Answering) -> None:
+    """Ask for made-up rows, so that the first caller does not wait for imports; it may fail."""
+    rows = rows_of(model.signature)
+    try:
+        with within(_LONGEST_S):
+            if rows is not None:
+                _answer(model, rows)
+            elif model.flavor == _OWN:
+                importlib.import_module("pandas")
+    except (Exception, SystemExit, TrialTooLong) as error:  # noqa: BLE001 - nobody sent these rows
+        _LOG.info("the model raised %s on made-up rows", type(error).__name__)
 
 
 def _answer(model: Answering, example: Batch) -> Prediction:

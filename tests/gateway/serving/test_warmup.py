@@ -19,6 +19,7 @@ class Counting:
     """Answers its example with itself."""
 
     signature: Signature | None = None
+    flavor = "python_function"
 
     def __init__(self, example: Batch | None) -> None:
         self._example = example
@@ -31,6 +32,14 @@ class Counting:
         del params
         self.calls += 1
         return Prediction(("output",), batch.arrays)
+
+
+class Broken(Counting):
+    """Ends its process over rows that nobody sent."""
+
+    def predict_batch(self, batch: Batch, params: dict[str, Any]) -> Prediction:
+        super().predict_batch(batch, params)
+        raise SystemExit(3)
 
 
 def test_the_example_is_answered_as_often_as_asked() -> None:
@@ -47,6 +56,16 @@ def test_a_model_without_an_example_is_not_warmed() -> None:
     model, states = Counting(None), list[State]()
 
     assert (warm_up(model, calls=20, enter=states.append), states) == (Warmed(), [])
+
+
+def test_without_an_example_a_row_of_the_signature_is_tried_and_may_fail() -> None:
+    model, broken = Counting(None), Broken(None)
+    model.signature = broken.signature = Signature(inputs=(ColumnSpec("double", "a"),))
+
+    for one in (model, broken):
+        assert warm_up(one, calls=20, enter=list[State]().append) == Warmed()
+
+    assert (model.calls, broken.calls) == (1, 1)
 
 
 @pytest.mark.parametrize(
