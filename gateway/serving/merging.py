@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.serving.batching import Merged, Merging
-from gateway.serving.time_limit import TrialTooLong, within
-from gateway.serving.trial_rows import pick, rows_of, several
+from gateway.serving.sample_rows import pick, rows_of, several
+from gateway.serving.time_limit import TookTooLong, within
 from registry.signature import Signature
 from registry.tensors import Batch, Prediction
 
@@ -102,7 +102,7 @@ def _refute(model: Rowwise, example: Batch) -> str:
             return _compare(partial(_ask, model), rows)
     except _Unproved as error:
         return str(error)
-    except TrialTooLong:
+    except TookTooLong:
         return f"To try whether it answers each row for itself took over {_LONGEST_S:g} s."
     except MemoryError:
         raise

@@ -113,9 +113,8 @@ class Runner(asyncio.Protocol):
         self._limits = limits
         self._assembler = Assembler(limits.max_answer_bytes)
         self._numbers = itertools.count(1)
-        self._queue = Queue(
-            lambda: self.key, limits.queue, limits.max_batch_rows, merging=ready.merging
-        )
+        rows, merging = limits.max_batch_rows, ready.merging
+        self._queue = Queue(lambda: self.key, limits.queue, rows, merging=merging)
         self._call: Call | None = None
         self._death: str | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -338,7 +337,6 @@ class Runner(asyncio.Protocol):
         if len(asks) == 1 or found == {rows}:
             deliver(asks, prediction)
         else:
-            # What it gave is nobody's; each alone gets whatever it gives for it.
             self._queue.refuse(asks, ModelFailed(_NOT_BY_ROW))
 
     # --- death ------------------------------------------------------------------------------------

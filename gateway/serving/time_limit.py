@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class TrialTooLong(BaseException):
+class TookTooLong(BaseException):
     """A trial was called off. No ``Exception``: a model that catches those must not keep it."""
 
 
@@ -18,7 +18,7 @@ def within(seconds: float) -> Iterator[None]:
     """Call off what takes longer, once it comes back to Python; only in a main thread.
 
     Raises:
-        TrialTooLong: It took longer.
+        TookTooLong: It took longer.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -33,4 +33,4 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def _call_off(_signal: int, _frame: object) -> None:
-    raise TrialTooLong
+    raise TookTooLong

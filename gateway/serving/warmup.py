@@ -14,9 +14,9 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from gateway.serving.messages import write_arrays
+from gateway.serving.sample_rows import rows_of
 from gateway.serving.states import State
-from gateway.serving.time_limit import TrialTooLong, within
-from gateway.serving.trial_rows import rows_of
+from gateway.serving.time_limit import TookTooLong, within
 from registry.signature import ColumnSpec, Signature, TensorSpec
 from registry.tensors import Batch, Prediction
 from tracking.errors import InputMismatch
@@ -150,7 +150,7 @@ def _try_out(model: Answering) -> None:
                 _answer(model, rows)
             elif model.flavor == _OWN:
                 importlib.import_module("pandas")
-    except (Exception, SystemExit, TrialTooLong) as error:  # noqa: BLE001 - nobody sent these rows
+    except (Exception, SystemExit, TookTooLong) as error:  # noqa: BLE001 - nobody sent these rows
         _LOG.info("the model raised %s on made-up rows", type(error).__name__)
 
 

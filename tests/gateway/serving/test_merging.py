@@ -13,8 +13,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from gateway.serving.batching import Merged
 from gateway.serving.merging import find_merging
-from gateway.serving.time_limit import TrialTooLong, within
-from gateway.serving.trial_rows import rows_of, several
+from gateway.serving.sample_rows import rows_of, several
+from gateway.serving.time_limit import TookTooLong, within
 from registry.answers import to_prediction
 from registry.signature import ColumnSpec, Signature, TensorSpec
 from registry.tensors import Batch, Prediction
@@ -134,5 +134,5 @@ def test_rows_are_made_of_every_kind_of_column() -> None:
 
 
 def test_a_trial_that_takes_too_long_is_called_off() -> None:
-    with pytest.raises(TrialTooLong), within(0.05):
+    with pytest.raises(TookTooLong), within(0.05):
         time.sleep(30.0)
