@@ -6,8 +6,11 @@ the body of a scoring call.
 
 import base64
 import datetime as dt
+import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import msgspec
@@ -62,13 +65,21 @@ def write_input_example(folder: Path, example: Any) -> dict[str, str]:
 def read_input_example(folder: Path, config: ModelConfig) -> Batch | None:
     """Read the example of a folder; ``None`` when there is none or it is of a kind not for warming.
 
+    One that cannot be read is none, with a warning: the model can be used all the same.
+
     Raises:
-        InvalidRequest: The file is missing, too large, or does not fit the signature.
+        InvalidRequest: It does not fit the signature.
     """
     info = config.saved_input_example_info
     if not info or info.get("type") not in {"dataframe", "ndarray"}:
         return None
-    body = _read_json(folder / Path(str(info.get("artifact_path", _EXAMPLE))).name)
+    path = folder / Path(str(info.get("artifact_path", _EXAMPLE))).name
+    try:
+        body = _read_json(path)
+    except (OSError, ValueError, RecursionError) as error:
+        told = f"The input example {path.name!r} cannot be read ({error}): the model is not warmed."
+        warnings.warn(told, stacklevel=2)
+        return None
     try:
         if info["type"] == "dataframe":
             return _table_batch(body, config.signature)
@@ -126,14 +137,10 @@ def _plain_scalar(value: Any) -> Any:
 
 
 def _read_json(path: Path) -> Any:
-    if not path.is_file():
-        raise InvalidRequest(f"The input example {path.name!r} that MLmodel names is missing.")
     if path.stat().st_size > _MAX_BYTES:
-        raise InvalidRequest(f"The input example {path.name!r} is over {_MAX_BYTES} bytes.")
-    try:
-        return msgspec.json.decode(path.read_bytes())
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidRequest(f"The input example {path.name!r} is no JSON.") from error
+        raise ValueError(f"it is over {_MAX_BYTES} bytes")
+    # Python's own parser: MLflow writes a missing number as the bare word NaN.
+    return json.loads(path.read_bytes())
 
 
 def _table_batch(body: Mapping[str, Any], signature: Signature | None) -> Batch:
@@ -155,23 +162,32 @@ def column_array(values: Sequence[Any], type_name: str | None) -> NDArray[Any]:
     """Return one column as an array of shape (rows,).
 
     Args:
-        values: JSON values; ``None`` is a missing one.
+        values: JSON values; ``None`` is a missing one, and so is NaN, as pandas has them.
         type_name: One of ``COLUMN_TYPES``, or none to tell it from the values.
 
     Raises:
         ValueError: A value is not of that type.
     """
+    if type_name not in {"float", "double"}:
+        values = [None if value != value else value for value in values]  # noqa: PLR0124 - NaN
     if type_name == "binary":
         return _objects([value and base64.b64decode(value) for value in values])
     if type_name == "string":
         return _objects(values)
     if type_name is None:
-        found = np.asarray(values)
-        return _objects(values) if found.dtype.kind in "UO" else found
+        return _told_by_values(values)
     has_missing = any(value is None for value in values)
     if has_missing and type_name in {"boolean", "integer", "long"}:
         return _objects(values)
     return np.asarray(values, dtype=_DTYPES[type_name])
+
+
+def _told_by_values(values: Sequence[Any]) -> NDArray[Any]:
+    kinds = set(map(type, values))
+    if kinds <= {int, float, NoneType} and kinds != {int}:
+        return np.asarray(values, dtype=np.float64)
+    found = np.asarray(values)
+    return _objects(values) if found.dtype.kind in "UO" else found
 
 
 def _objects(values: Sequence[Any]) -> NDArray[Any]:
@@ -191,6 +207,8 @@ def _tensor_batch(body: Any, signature: Signature | None) -> Batch:
         arrays = tuple(_tensor(value, dtypes.get(name)) for name, value in body.items())
         return Batch(names=tuple(body), arrays=arrays, is_matrix=False)
     array = _tensor(body, specs[0].dtype if len(specs) == 1 else None)
+    if not array.ndim:
+        raise ValueError(array.ndim)
     return Batch(names=(), arrays=(array,), is_matrix=True)
 
 

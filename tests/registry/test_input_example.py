@@ -118,8 +118,6 @@ def test_a_model_without_an_example_has_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (None, "is missing"),
-        ("{", "is no JSON"),
         ("7", "does not fit"),
         ('{"data": [[1, 2], [3]], "columns": ["a", "b"]}', "does not fit"),
         ('{"data": [["x"]], "columns": ["a"]}', "does not fit"),
@@ -127,14 +125,45 @@ def test_a_model_without_an_example_has_none(tmp_path: Path) -> None:
         ('{"data": []}', "does not fit"),
     ],
 )
-def test_a_broken_example_is_a_clear_refusal(tmp_path: Path, body: str | None, reason: str) -> None:
+def test_an_example_that_does_not_fit_is_a_clear_refusal(
+    tmp_path: Path, body: str, reason: str
+) -> None:
     frame = pd.DataFrame({"a": [1.0]})
     info = {"artifact_path": "input_example.json", "type": "dataframe"}
     config = ModelConfig(
         flavors={}, signature=infer_signature(frame), saved_input_example_info=info
     )
-    if body is not None:
-        (tmp_path / "input_example.json").write_text(body)
+    (tmp_path / "input_example.json").write_text(body)
 
     with pytest.raises(InvalidRequest, match=reason):
         read_input_example(tmp_path, config)
+
+
+@pytest.mark.parametrize("body", [None, b"[[", b"\xff", b"[" * 100_000, b" " * ((16 << 20) + 1)])
+def test_an_example_that_cannot_be_read_is_none_and_said(
+    tmp_path: Path, body: bytes | None
+) -> None:
+    info = {"artifact_path": "input_example.json", "type": "dataframe"}
+    config = ModelConfig(flavors={}, saved_input_example_info=info)
+    if body is not None:
+        (tmp_path / "input_example.json").write_bytes(body)
+
+    with pytest.warns(UserWarning, match="'input_example.json' cannot be read"):
+        assert read_input_example(tmp_path, config) is None
+
+
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_a_missing_value_as_mlflow_writes_it_is_one(tmp_path: Path, *, is_signed: bool) -> None:
+    """MLflow writes its examples with Python's JSON, which has a word for NaN."""
+    frame = pd.DataFrame({"x": [1.5, np.nan], "t": ["a", "b"]})
+    info = {"artifact_path": "input_example.json", "type": "dataframe"}
+    signature = infer_signature(frame) if is_signed else None
+    config = ModelConfig(flavors={}, signature=signature, saved_input_example_info=info)
+    text = '{"columns": ["x", "t"], "data": [[1.5, "a"], [NaN, NaN], [Infinity, null]]}'
+    (tmp_path / "input_example.json").write_text(text)
+
+    batch = read_input_example(tmp_path, config)
+
+    assert batch is not None
+    np.testing.assert_array_equal(batch.arrays[0], [1.5, np.nan, np.inf])
+    assert batch.arrays[1].tolist() == ["a", None, None]

@@ -183,8 +183,7 @@ def test_a_load_that_nothing_asks_for_any_more_is_called_off(tmp_path: Path) -> 
         (lambda folder: (folder / "MLmodel").unlink(), "There is no MLmodel file"),
         (lambda folder: (folder / "MLmodel").write_text("flavors: ["), "MLmodel file cannot be"),
         (lambda folder: os.truncate(folder / "model.pkl", 40), "'model.pkl' cannot be loaded"),
-        (lambda folder: (folder / "input_example.json").unlink(), "input_example"),
-        (lambda folder: (folder / "input_example.json").write_text("[["), "input_example"),
+        (lambda folder: (folder / "input_example.json").write_text("7"), "input example"),
     ],
 )
 def test_a_damaged_folder_is_a_failed_load_that_names_the_file(
