@@ -83,7 +83,7 @@ class LoadedModel:
             raise
         except Exception as error:
             raise self._failure(error, f"in {method!r} on these {batch.rows} rows") from error
-        return to_prediction(answer)
+        return to_prediction(answer, batch.rows, exact=False)
 
     @property
     def can_talk(self) -> bool:

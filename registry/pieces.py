@@ -2,12 +2,16 @@
 
 import math
 from collections.abc import Mapping
+from decimal import Decimal
+from types import NoneType
 from typing import Any
 
 from tracking.errors import ModelFailed
 
 _DEEPEST = 32
-_PLAIN = (str, bool, int, bytes)
+_PLAIN = frozenset({str, bool, int, bytes, NoneType})
+_MISSING = frozenset({"NAType", "NaTType"})
+"""How pandas calls what is missing."""
 
 
 def plain_piece(value: Any, depth: int = 0) -> Any:
@@ -20,12 +24,12 @@ def plain_piece(value: Any, depth: int = 0) -> Any:
     Raises:
         ModelFailed: It is something else, or nests too deep.
     """
-    if value is None or isinstance(value, _PLAIN):
+    if type(value) in _PLAIN:
         return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
+    if isinstance(value, float | Decimal):
+        return float(value) if math.isfinite(value) else None
     if depth >= _DEEPEST:
-        raise ModelFailed(f"The model gave a piece that nests deeper than {_DEEPEST}.")
+        raise ModelFailed(f"The model gave a value that nests deeper than {_DEEPEST}.")
     if isinstance(value, Mapping):
         return {str(name): plain_piece(item, depth + 1) for name, item in value.items()}
     if isinstance(value, list | tuple):
@@ -35,10 +39,18 @@ def plain_piece(value: Any, depth: int = 0) -> Any:
 
 def _written(value: Any) -> Any:
     """Return a library's object in Python's own types."""
+    if type(value).__name__ in _MISSING:
+        return None
+    for kind in (str, bytes, int):
+        if isinstance(value, kind):  # of a class derived from it
+            return kind(value)
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
     if hasattr(value, "columns") and hasattr(value, "to_dict"):
         return value.to_dict(orient="records")
     for name in ("model_dump", "to_dict", "tolist", "isoformat"):
         write = getattr(value, name, None)
         if callable(write):
             return write()
-    raise ModelFailed(f"The model gave a {type(value).__name__}, which JSON cannot hold.")
+    name = type(value).__name__
+    raise ModelFailed(f"The model gave a value of type {name!r}, which JSON cannot hold.")

@@ -45,13 +45,15 @@ class Prediction(Struct, frozen=True):
 
     Args:
         names: One name per array; a single unnamed output is called ``output``.
-        arrays: First axis rows; text is dtype object.
+        arrays: First axis rows; text is dtype object, and so are cells of bytes, lists and dicts.
         is_table: The model answered with a table, to be written as records.
+        is_whole: The model answered a single row with a value, and not with a list of one.
     """
 
     names: tuple[str, ...]
     arrays: tuple[NDArray[Any], ...]
     is_table: bool = False
+    is_whole: bool = False
 
 
 class InferRequest(Struct, frozen=True):

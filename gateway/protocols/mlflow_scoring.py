@@ -108,7 +108,7 @@ def encode(prediction: Prediction, request: InferRequest, key: VersionKey | None
     del request, key
     try:
         return b'{"predictions":' + _ENCODER.encode(_plain(prediction)) + b"}"
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         message = "The model answered with values that JSON cannot hold; use another flavor."
         raise ModelFailed(message) from error
 
@@ -273,6 +273,8 @@ def _malformed(error: Exception) -> MalformedBody:
 
 def _plain(prediction: Prediction) -> Any:
     """Return the answer as lists and dicts."""
+    if prediction.is_whole:
+        return rows_of(prediction)[0]
     if prediction.is_table:
         return rows_of(prediction)
     names, arrays = prediction.names, prediction.arrays

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.protocols.answers import plain_list
+from gateway.protocols.answers import no_tensor, plain_list
 from gateway.protocols.caps import MAX_ELEMENTS
 from gateway.protocols.datatypes import BYTES, ELEMENTS, datatype_of
 from gateway.protocols.refusals import no_rows, shown
 from gateway.protocols.tensors import MAX_AXES
-from tracking.errors import InvalidRequest, MalformedBody, ModelFailed, TooLarge
+from tracking.errors import InvalidRequest, MalformedBody, TooLarge
 
 BF16 = "BF16"
 """A float of eight bits of exponent and seven of fraction: the upper half of an FP32."""
@@ -66,8 +66,9 @@ def write_raw(array: NDArray[Any], *, name: str) -> bytes:
     """Return an array's bytes.
 
     Raises:
-        InvalidRequest: It holds a missing value, for which raw bytes have no word.
-        ModelFailed: It holds what no datatype can.
+        InvalidRequest: It holds a missing value, for which raw bytes have no word, or what no
+            tensor can.
+        ModelFailed: Its type is none that a datatype can hold.
     """
     if datatype_of(array.dtype) == BYTES:
         return b"".join(_framed(value, name) for value in plain_list(array.reshape(-1)))
@@ -144,6 +145,5 @@ def _framed(value: object, name: str) -> bytes:
             message = f"Output {shown(name)} has a missing value, which no raw tensor can hold:"
             raise InvalidRequest(f'{message} ask for JSON, with the parameter "nan_as_null".')
         case _:
-            message = f"Output {shown(name)} holds values that are neither text nor numbers."
-            raise ModelFailed(message)
+            raise no_tensor(name)
     return len(content).to_bytes(_LENGTH_BYTES, "little") + content

@@ -74,7 +74,7 @@ def encode(prediction: Prediction, request: InferRequest, key: VersionKey | None
         if not request.is_columnar:
             return b'{"predictions":' + _ENCODER.encode(rows_of(prediction)) + b"}"
         return b'{"outputs":' + _ENCODER.encode(_columns_of(prediction)) + b"}"
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ModelFailed("The model answered with values that JSON cannot hold.") from error
 
 

@@ -60,7 +60,7 @@ def encode(prediction: Prediction, request: InferRequest, key: VersionKey) -> by
     try:
         pairs = zip(prediction.names, prediction.arrays, strict=True)
         values = {name: plain_list(array)[0] for name, array in pairs}
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ModelFailed("The model answered with values that JSON cannot hold.") from error
     return encode_value(values, key)
 

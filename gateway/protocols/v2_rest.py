@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from gateway.protocols.answers import plain_list
+from gateway.protocols.answers import no_tensor, plain_list
 from gateway.protocols.arrays import conform_inputs
 from gateway.protocols.caps import check_body, check_depth
 from gateway.protocols.datatypes import BYTES, datatype_element, datatype_of
@@ -28,7 +28,7 @@ from gateway.protocols.v2_request import NULLS, Scalar, Wanted, request_of
 from registry.route import VersionKey
 from registry.signature import Signature
 from registry.tensors import PREDICT_METHOD, InferRequest, Prediction
-from tracking.errors import InvalidRequest, MalformedBody, ModelFailed
+from tracking.errors import InvalidRequest, MalformedBody
 
 """The type of every answer in JSON, and of every refusal."""
 _RETRYABLE = frozenset({429, 503})
@@ -251,18 +251,19 @@ def output_of(name: str, array: NDArray[Any], *, allows_null: bool) -> Output:
     """Return an output in JSON, flat and in row-major order.
 
     Raises:
-        InvalidRequest: It holds NaN or infinity, and ``null`` is not allowed for them.
-        ModelFailed: It holds what no datatype can.
+        InvalidRequest: It holds what no tensor can, or NaN or infinity, and ``null`` is not allowed
+            for them.
+        ModelFailed: Its type is none that a datatype can hold.
     """
     datatype = datatype_of(array.dtype)
     data = plain_list(array.reshape(-1))
+    if datatype == BYTES and not set(map(type, data)) <= {str, bytes, NoneType}:
+        raise no_tensor(name)
     if not allows_null and _has_gaps(array, data):
         raise InvalidRequest(
             f"Output {shown(name)} holds values that JSON has no word for (NaN, infinity, or none):"
             f' ask for it as raw bytes, or send the parameter "{NULLS}": true to get null for them.'
         )
-    if datatype == BYTES and not set(map(type, data)) <= {str, bytes, NoneType}:
-        raise ModelFailed(f"Output {shown(name)} holds values that are neither text nor numbers.")
     return Output(name, array.shape, datatype, data)
 
 

@@ -60,7 +60,7 @@ def read_answer(message: messages.Answer, body: bytearray) -> Prediction:
     arrays = messages.read_arrays(message.heads, body)
     if not arrays or len(message.names) != len(arrays):
         raise FrameError("An answer has no arrays, or not one name for each.")
-    return Prediction(message.names, arrays, message.is_table)
+    return Prediction(message.names, arrays, message.is_table, message.is_whole)
 
 
 def error_of(answer: messages.Failed) -> StagedoorError:

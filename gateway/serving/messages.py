@@ -23,7 +23,7 @@ _TENSOR_DTYPE = re.compile(r"[a-z0-9\[\]]{1,32}")
 _OBJECT_DTYPE = "|O"
 _MAX_DIMENSIONS = 8
 _MAX_REASON = 400
-_CELL_TYPES = (str, bytes, bool, int, float, type(None))
+_CELL_TYPES = frozenset({str, bytes, bool, int, float, type(None)})
 
 
 class Order(Struct, frozen=True):
@@ -165,6 +165,7 @@ class Answer(Struct, frozen=True, tag="answer"):
     names: tuple[str, ...]
     heads: tuple[ArrayHead, ...]
     is_table: bool
+    is_whole: bool = False
 
 
 class Failed(Struct, frozen=True, tag="failed"):
@@ -303,10 +304,10 @@ def _write_cells(array: NDArray[Any]) -> bytes:
     cells = [
         cell.item() if isinstance(cell, np.generic) else cell for cell in array.reshape(-1).tolist()
     ]
-    _check_cells(cells)
     try:
+        _check_cells(cells)
         return msgspec.msgpack.encode(cells)
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         raise FrameError("A cell is no valid text, or an integer beyond 64 bits.") from error
 
 
@@ -333,20 +334,28 @@ def _read_array(head: ArrayHead, chunk: memoryview) -> NDArray[Any]:
 def _read_cells(count: int, chunk: memoryview) -> NDArray[Any]:
     try:
         cells = msgspec.msgpack.decode(chunk, type=list[Any])
+        _check_cells(cells)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise FrameError("The cells of an array are no list.") from error
     if len(cells) != count:
         raise FrameError("An array's shape does not fit its cells.")
-    _check_cells(cells)
-    array = np.empty(count, dtype=object)
-    array[:] = cells
-    return array
+    return np.fromiter(cells, dtype=object, count=count)
 
 
 def _check_cells(cells: Sequence[object]) -> None:
+    """Refuse what is neither a plain cell, nor a list or mapping of such."""
+    if _CELL_TYPES.issuperset(map(type, cells)):
+        return
     for cell in cells:
-        if not isinstance(cell, _CELL_TYPES):
-            raise FrameError(f"A cell of type {type(cell).__name__} cannot be sent.")
+        match cell:
+            case list():
+                _check_cells(cell)
+            case dict():
+                _check_cells([*cell, *cell.values()])
+            case str() | bytes() | int() | float() | None:
+                pass
+            case _:
+                raise FrameError(f"A cell of type {type(cell).__name__} cannot be sent.")
 
 
 def tidy(reason: str) -> str:

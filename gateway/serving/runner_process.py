@@ -140,7 +140,8 @@ def _predict(channel: _Channel, model: LoadedModel, call: messages.Predict, fram
     try:
         prediction = model.predict_batch(batch, call.params)
         heads, chunks = messages.write_arrays(prediction.arrays)
-        answer = messages.Answer(call.call, prediction.names, heads, prediction.is_table)
+        kind = prediction.is_table, prediction.is_whole
+        answer = messages.Answer(call.call, prediction.names, heads, *kind)
         channel.send(answer, chunks)  # what is too large is refused before anything is sent
     except (ModelFailed, InvalidRequest) as error:
         _fail(channel, call, error.code, error.message)

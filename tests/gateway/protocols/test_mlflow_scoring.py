@@ -397,8 +397,14 @@ def test_numbers_arrive_bit_by_bit_on_the_fast_way_and_the_slow(rows: list[list[
         assert read(body).batch.arrays[0].tobytes() == np.array(rows).tobytes()
 
 
-def answer(*arrays: Any, names: tuple[str, ...] = ("output",), is_table: bool = False) -> Any:
-    prediction = Prediction(names, tuple(np.asarray(a) for a in arrays), is_table=is_table)
+def answer(
+    *arrays: Any,
+    names: tuple[str, ...] = ("output",),
+    is_table: bool = False,
+    is_whole: bool = False,
+) -> Any:
+    made = tuple(np.asarray(array) for array in arrays)
+    prediction = Prediction(names, made, is_table, is_whole)
     return json.loads(encode(prediction, read({"instances": [[1, 2]]})))
 
 
@@ -412,6 +418,8 @@ def answer(*arrays: Any, names: tuple[str, ...] = ("output",), is_table: bool = 
         (np.array([True]), [True]),
         (np.array(["setosa"]), ["setosa"]),
         (np.array(["setosa", None], object), ["setosa", None]),
+        (np.array([b"\xff\x00"], object), ["/wA="]),
+        (np.array([{"a": [1, None]}, 2, "x"], object), [{"a": [1, None]}, 2, "x"]),
         (
             np.array(["2024-05-01", "NaT"], "datetime64[ns]"),
             ["2024-05-01T00:00:00.000000000", None],
@@ -430,6 +438,16 @@ def test_several_outputs_are_answered_by_name_and_a_table_as_records() -> None:
 
     assert by_name == {"predictions": {"p": [1, 2], "q": ["x", "y"]}}
     assert records == {"predictions": [{"p": 1, "q": "x"}, {"p": 2, "q": "y"}]}
+
+
+def test_an_answer_that_is_no_list_is_answered_as_it_is() -> None:
+    nothing = np.array([None], object)
+    label, score = np.array(["a"], object), np.array([0.5])
+
+    assert answer(nothing, is_whole=True) == {"predictions": None}
+    assert answer(score, is_whole=True) == {"predictions": 0.5}
+    told = answer(label, score, names=("label", "score"), is_table=True, is_whole=True)
+    assert told == {"predictions": {"label": "a", "score": 0.5}}
 
 
 def test_an_answer_that_json_cannot_hold_is_the_models_fault() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.protocols.raw_tensors import write_raw
 from gateway.protocols.v2_rest import decode, encode, render_error
 from registry.route import VersionKey
 from registry.signature import ColumnSpec, Signature, TensorSpec
@@ -377,10 +378,19 @@ def test_what_json_has_no_word_for_is_null_only_when_allowed(array: Any) -> None
         answer(prediction)
 
 
-@pytest.mark.parametrize("array", [np.array([1j]), np.array([{"a": 1}], object)])
-def test_an_answer_that_no_datatype_holds_is_the_models_fault(array: Any) -> None:
+def test_an_answer_that_no_datatype_holds_is_the_models_fault() -> None:
     with pytest.raises(ModelFailed):
-        answer(Prediction(("p",), (array,)))
+        answer(Prediction(("p",), (np.array([1j]),)))
+
+
+@pytest.mark.parametrize("cells", [[{"a": 1}], [[1], [2, 3]], [1, "a"], [1, None]])
+def test_an_answer_that_is_no_tensor_is_refused_with_the_way_to_it(cells: list[Any]) -> None:
+    array = np.fromiter(cells, dtype=object, count=len(cells))
+
+    with pytest.raises(InvalidRequest, match="Output 'p' holds lists, objects .* /invocations"):
+        answer(Prediction(("p",), (array,)), InferRequest(ONE.batch, allows_null=True))
+    with pytest.raises(InvalidRequest, match="Output 'p'"):
+        write_raw(array, name="p")
 
 
 @pytest.mark.parametrize(("status", "retryable"), [(400, False), (503, True)])

@@ -61,6 +61,15 @@ def test_plain_cells_arrive_as_they_were(cells: list[Any]) -> None:
     assert arrived.tolist() == cells
 
 
+def test_cells_of_lists_and_objects_arrive_as_they_were() -> None:
+    cells = [{"a": [1, None, "x"], "b": {}}, [1.5, b"\x00"], [2, True]]
+    array = np.fromiter(cells, dtype=object, count=3)
+
+    (arrived,) = there_and_back(array)
+
+    assert arrived.tolist() == cells
+
+
 def test_fixed_width_text_arrives_as_text_cells() -> None:
     (arrived,) = there_and_back(np.array([["a", "bcd"], ["ü", ""]]))
 
@@ -72,7 +81,7 @@ def test_fixed_width_text_arrives_as_text_cells() -> None:
     "array",
     [
         np.array([1j]),
-        np.array([{}], dtype=object),
+        np.array([{"a": [print]}], dtype=object),
         np.array([print], dtype=object),
         np.array([2**80], dtype=object),
         np.array(["\ud800"], dtype=object),
@@ -97,7 +106,8 @@ def test_what_is_no_plain_data_is_not_sent(array: NDArray[Any]) -> None:
         (ArrayHead("<f8", (0, 0, 10**18), 0), b""),
         (ArrayHead("|O", (10**12,), 1), b"\x90"),
         (ArrayHead("|O", (1,), 6), b"\xdd\xff\xff\xff\xff\xc0"),
-        (ArrayHead("|O", (1,), 2), b"\x91\x80"),
+        (ArrayHead("|O", (1,), 5), b"\x91\x91\xd4\x05\x00"),
+        (ArrayHead("|O", (1,), 100_000), b"\x91" * 100_000),
         (ArrayHead("|O", (1,), 1), b"\xc0"),
         (ArrayHead("O", (1,), 8), bytes(8)),
         (ArrayHead("V8", (1,), 8), bytes(8)),
