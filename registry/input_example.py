@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from registry.model_folder import ModelConfig
-from registry.signature import ColumnSpec, Signature, TensorSpec
+from registry.signature import NESTED_TYPES, ColumnSpec, Signature, TensorSpec
 from registry.tensors import Batch
 from tracking.errors import InvalidRequest
 
@@ -172,7 +172,7 @@ def column_array(values: Sequence[Any], type_name: str | None) -> NDArray[Any]:
         values = [None if value != value else value for value in values]  # noqa: PLR0124 - NaN
     if type_name == "binary":
         return _objects([value and base64.b64decode(value) for value in values])
-    if type_name == "string":
+    if type_name == "string" or type_name in NESTED_TYPES:
         return _objects(values)
     if type_name is None:
         return _told_by_values(values)
@@ -184,6 +184,8 @@ def column_array(values: Sequence[Any], type_name: str | None) -> NDArray[Any]:
 
 def _told_by_values(values: Sequence[Any]) -> NDArray[Any]:
     kinds = set(map(type, values))
+    if kinds & {list, dict}:
+        return _objects(values)
     if kinds <= {int, float, NoneType} and kinds != {int}:
         return np.asarray(values, dtype=np.float64)
     found = np.asarray(values)
@@ -191,9 +193,7 @@ def _told_by_values(values: Sequence[Any]) -> NDArray[Any]:
 
 
 def _objects(values: Sequence[Any]) -> NDArray[Any]:
-    column = np.empty(len(values), dtype=object)
-    column[:] = list(values)
-    return column
+    return np.fromiter(values, dtype=object, count=len(values))
 
 
 def _tensor_batch(body: Any, signature: Signature | None) -> Batch:

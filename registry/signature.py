@@ -11,7 +11,29 @@ from msgspec import Struct
 from registry.param_specs import ParamSpec, format_params, parse_params
 from tracking.errors import InvalidRequest, NotImplementedHere
 
-COLUMN_TYPES = ("boolean", "integer", "long", "float", "double", "string", "binary", "datetime")
+SINGLE_TYPES = ("boolean", "integer", "long", "float", "double", "string", "binary", "datetime")
+"""Types of columns with one value a row."""
+NESTED_TYPES = ("array", "object", "map", "any")
+"""Types of columns whose values hold others: lists, objects, objects of any names, whatever."""
+COLUMN_TYPES = (*SINGLE_TYPES, *NESTED_TYPES)
+
+
+class Nested(Struct, frozen=True, omit_defaults=True):
+    """A type within another, as MLflow has them.
+
+    Args:
+        type: One of ``COLUMN_TYPES``.
+        items: Of an array's values.
+        values: Of a map's values.
+        properties: Of an object's values, by name.
+        required: Whether an object must have it.
+    """
+
+    type: str
+    items: "Nested | None" = None
+    values: "Nested | None" = None
+    properties: "dict[str, Nested]" = {}
+    required: bool = True
 
 
 class ColumnSpec(Struct, frozen=True, tag_field="kind", tag="column"):
@@ -21,11 +43,13 @@ class ColumnSpec(Struct, frozen=True, tag_field="kind", tag="column"):
         type: One of ``COLUMN_TYPES``: integer is int32, long int64, float float32, double float64.
         name: The column's name, or none for a table without names.
         required: Whether a request must have it.
+        nested: What its values hold, where they hold others.
     """
 
     type: str
     name: str | None = None
     required: bool = True
+    nested: Nested | None = None
 
 
 class TensorSpec(Struct, frozen=True, tag_field="kind", tag="tensor"):
@@ -61,6 +85,9 @@ class _MLmodelSpec(Struct, rename={"tensor_spec": "tensor-spec"}, omit_defaults=
     tensor_spec: _MLmodelTensor | None = None
     required: bool | None = None
     optional: bool | None = None
+    items: Nested | None = None
+    values: Nested | None = None
+    properties: dict[str, Nested] = {}
 
 
 def parse_signature(entry: dict[str, Any]) -> Signature:
@@ -68,7 +95,7 @@ def parse_signature(entry: dict[str, Any]) -> Signature:
 
     Raises:
         InvalidRequest: It has another shape.
-        NotImplementedHere: A column has a nested type (array, object, map, any).
+        NotImplementedHere: A column has a type that we do not know.
     """
     inputs, outputs = _parse_side(entry.get("inputs")), _parse_side(entry.get("outputs"))
     return Signature(inputs=inputs, outputs=outputs, params=parse_params(entry.get("params")))
@@ -88,7 +115,7 @@ def _parse_side(text: str | None) -> tuple[ColumnSpec | TensorSpec, ...]:
         return ()
     try:
         specs = msgspec.json.decode(text, type=list[_MLmodelSpec])
-    except (msgspec.DecodeError, TypeError) as error:
+    except (msgspec.DecodeError, TypeError, RecursionError) as error:
         raise InvalidRequest(
             f"The signature in the MLmodel file cannot be read: {error}"
         ) from error
@@ -109,7 +136,10 @@ def _parse_spec(spec: _MLmodelSpec) -> ColumnSpec | TensorSpec:
         )
     # MLflow before 2.6 wrote `optional` instead of `required`.
     required = spec.required if spec.required is not None else not spec.optional
-    return ColumnSpec(type=spec.type, name=spec.name, required=required)
+    nested = None
+    if spec.type in NESTED_TYPES:
+        nested = Nested(spec.type, spec.items, spec.values, spec.properties)
+    return ColumnSpec(type=spec.type, name=spec.name, required=required, nested=nested)
 
 
 def _format_side(specs: tuple[ColumnSpec | TensorSpec, ...]) -> str | None:
@@ -119,7 +149,11 @@ def _format_side(specs: tuple[ColumnSpec | TensorSpec, ...]) -> str | None:
 def _format_spec(spec: ColumnSpec | TensorSpec) -> _MLmodelSpec:
     match spec:
         case ColumnSpec():
-            return _MLmodelSpec(type=spec.type, name=spec.name, required=spec.required)
+            held = spec.nested or Nested(spec.type)
+            return _MLmodelSpec(
+                *(spec.type, spec.name, None, spec.required, None),
+                *(held.items, held.values, held.properties),
+            )
         case TensorSpec():
             tensor = _MLmodelTensor(dtype=spec.dtype, shape=spec.shape)
             return _MLmodelSpec(type="tensor", name=spec.name, tensor_spec=tensor)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gateway.protocols.conform import check_names, stack, taken_names
 from gateway.protocols.datatypes import datatype_of
 from gateway.protocols.elements import Element, Kind, convert
+from gateway.protocols.nested import read_nested
 from gateway.protocols.plan import Plan
 from gateway.protocols.refusals import in_column, mismatch, shown
 from gateway.protocols.tensors import check_shape, combined, single
@@ -127,6 +128,8 @@ def _flat(array: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def _cast(array: NDArray[Any], element: Element, name: str) -> NDArray[Any]:
+    if element.kind is Kind.NESTED:
+        return _nested(array, element, name)
     if array.dtype == element.dtype and element.kind is not Kind.BINARY:
         return array
     if element.kind is Kind.BINARY and set(map(type, array.flat)) <= {bytes, NoneType}:
@@ -136,6 +139,16 @@ def _cast(array: NDArray[Any], element: Element, name: str) -> NDArray[Any]:
     if _widens(array.dtype, element):
         return array.astype(element.dtype)
     raise _wrong_type(array.dtype, element, name)
+
+
+def _nested(array: NDArray[Any], element: Element, name: str) -> NDArray[Any]:
+    """Read lists and objects, which stand in a tensor of text as JSON."""
+    if array.dtype.kind != "O":
+        raise _wrong_type(array.dtype, element, name)
+    where = in_column(name)
+    texts = array.ravel().tolist()
+    values = [text and read_nested(text, where(row)) for row, text in enumerate(texts)]
+    return convert(values, element, where).reshape(array.shape)
 
 
 def _widens(dtype: np.dtype[Any], element: Element) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, assert_never
 from gateway.protocols.caps import MAX_ELEMENTS
 from gateway.protocols.conform import conform_columns, conform_rows
 from gateway.protocols.elements import Element, Kind, expected
+from gateway.protocols.nested import read_nested
 from gateway.protocols.plan import Column, Plan, Tensor
 from gateway.protocols.refusals import Where, in_column, listed, mismatch, no_rows
 from registry.tensors import Batch
@@ -123,7 +124,7 @@ def _values(cells: Sequence[str], element: Element, where: Where) -> list[Any]:
         if cell in MISSING:
             values.append(None)
             continue
-        value = parse(cell)
+        value = parse(cell) if element.nested is None else read_nested(cell, where(index))
         if value is None:
             raise mismatch(where(index), expected(element), "another text")
         values.append(value)
@@ -138,7 +139,7 @@ def _parser(kind: Kind) -> Callable[[str], Any]:
             return _number
         case Kind.BOOLEAN:
             return _BOOLEANS.get
-        case Kind.TEXT | Kind.BINARY | Kind.DATETIME:
+        case Kind.TEXT | Kind.BINARY | Kind.DATETIME | Kind.NESTED:
             return str
         case _:
             assert_never(kind)

@@ -17,7 +17,9 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from gateway.protocols.nested import check_nested
 from gateway.protocols.refusals import Where, json_name, mismatch
+from registry.signature import NESTED_TYPES, ColumnSpec, Nested
 from tracking.errors import InputMismatch
 
 EXACT_LIMIT = 2**53
@@ -39,6 +41,8 @@ class Kind(Enum):
     """Bytes, in JSON as base64."""
     DATETIME = "an ISO 8601 string"
     """A moment, in JSON as ISO 8601; without an offset it is UTC."""
+    NESTED = "a list, an object, or what the signature says"
+    """A value that holds others; elsewhere than in JSON it is its JSON as text."""
 
 
 class Element(Struct, frozen=True):
@@ -49,12 +53,14 @@ class Element(Struct, frozen=True):
         kind: What sort of value it takes.
         dtype: What numpy holds it as.
         allows_null: Whether ``null`` stands for a missing value.
+        nested: What a value holds, where it holds others.
     """
 
     label: str
     kind: Kind
     dtype: np.dtype[Any]
     allows_null: bool = False
+    nested: Nested | None = None
 
 
 _OBJECT = np.dtype(object)
@@ -70,7 +76,10 @@ COLUMN_ELEMENTS = {
     "binary": Element("binary", Kind.BINARY, _OBJECT, allows_null=True),
     "datetime": Element("datetime", Kind.DATETIME, _MOMENT, allows_null=True),
 }
-"""By the type of a column, as a signature names it."""
+"""By the type of a column with one value a row, as a signature names it."""
+
+ANYTHING = Element("any", Kind.NESTED, _OBJECT, allows_null=True, nested=Nested("any"))
+"""Takes whatever JSON can hold."""
 
 _KIND_OF_DTYPE = {
     "f": Kind.FLOATING,
@@ -82,6 +91,19 @@ _KIND_OF_DTYPE = {
     "S": Kind.BINARY,
     "M": Kind.DATETIME,
 }
+
+
+def column_element(spec: ColumnSpec) -> Element:
+    """Return the element of a column.
+
+    Raises:
+        InputMismatch: No request can carry its type.
+    """
+    if spec.type not in NESTED_TYPES:
+        return COLUMN_ELEMENTS.get(spec.type) or tensor_element(spec.type)
+    nested = spec.nested or Nested(spec.type)
+    is_optional = not spec.required or spec.type == "any"
+    return Element(spec.type, Kind.NESTED, _OBJECT, allows_null=is_optional, nested=nested)
 
 
 def tensor_element(name: str) -> Element:
@@ -105,7 +127,7 @@ def infer_element(values: Sequence[Any], where: Where) -> Element:
     """Return the element that takes all these values, for a model without a signature.
 
     Raises:
-        InputMismatch: They are of several kinds, or no single values at all.
+        InputMismatch: They are of several kinds, and hold no lists or objects.
     """
     found = set(map(type, values)) - {NoneType}
     if found == {int} and None not in values:
@@ -116,6 +138,8 @@ def infer_element(values: Sequence[Any], where: Where) -> Element:
         return COLUMN_ELEMENTS["boolean"]
     if found == {str}:
         return COLUMN_ELEMENTS["string"]
+    if found & {list, dict}:
+        return ANYTHING
     kinds = ", ".join(sorted(json_name(kind) for kind in found))
     raise InputMismatch(f"{where(0)} and on: expected values of one kind, got {kinds}.")
 
@@ -136,16 +160,15 @@ def convert(values: Sequence[Any], element: Element, where: Where) -> NDArray[An
             return _floats(values, element, where)
         case Kind.INTEGER:
             return _integers(values, element, where)
-        case Kind.BOOLEAN:
-            _check_types(values, {bool}, element, where)
-            return np.array(values, element.dtype)
-        case Kind.TEXT:
-            _check_types(values, {str}, element, where)
+        case Kind.BOOLEAN | Kind.TEXT:
+            _check_types(values, {bool if element.kind is Kind.BOOLEAN else str}, element, where)
             return np.array(values, element.dtype)
         case Kind.BINARY:
             return _parsed(values, _decode_base64, element, where)
         case Kind.DATETIME:
             return _parsed(values, _parse_moment, element, where)
+        case Kind.NESTED:
+            return _nested(values, element, where)
         case _:
             assert_never(element.kind)
 
@@ -194,6 +217,13 @@ def _parsed(
         except (ValueError, binascii.Error):
             raise mismatch(where(index), expected(element), "another string") from None
     return parsed
+
+
+def _nested(values: Sequence[Any], element: Element, where: Where) -> NDArray[Any]:
+    for index, value in enumerate(values):
+        if value is not None or not element.allows_null:
+            check_nested(value, element.nested or Nested("any"), where(index))
+    return np.fromiter(values, dtype=object, count=len(values))
 
 
 _MISSING = {Kind.BINARY: None, Kind.DATETIME: np.datetime64("NaT")}

@@ -9,10 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from gateway.protocols.elements import COLUMN_ELEMENTS, EXACT_LIMIT, Element, Kind, tensor_element
+from gateway.protocols.elements import (
+    COLUMN_ELEMENTS,
+    EXACT_LIMIT,
+    Element,
+    Kind,
+    column_element,
+    tensor_element,
+)
 from gateway.protocols.plan import Plan, plan_for
 from gateway.protocols.v2_metadata import TensorMetadata, model_metadata
-from registry.signature import ColumnSpec, Signature, TensorSpec
+from registry.signature import ColumnSpec, Nested, Signature, TensorSpec
 from tracking.errors import InputMismatch
 
 Schema = dict[str, Any]
@@ -35,6 +42,8 @@ _PARAMS: Schema = {
 
 def value_schema(element: Element) -> Schema:
     """Return the schema of one value."""
+    if element.nested is not None:
+        return _nested_schema(element.nested, allows_null=element.allows_null)
     kind: Any = _TYPES[element.kind]
     schema: Schema = {"type": [kind, "null"] if element.allows_null else kind}
     match element.kind:
@@ -49,6 +58,25 @@ def value_schema(element: Element) -> Schema:
             schema["description"] = "A moment in ISO 8601; without an offset it is UTC."
         case _:
             pass
+    return schema
+
+
+def _nested_schema(nested: Nested, *, allows_null: bool = False) -> Schema:
+    """Return the schema of a value that holds others."""
+    if nested.type == "any":
+        return _ANYTHING
+    kind = {"array": "array", "object": "object", "map": "object"}.get(nested.type)
+    if kind is None:
+        return value_schema(COLUMN_ELEMENTS[nested.type])
+    schema: Schema = {"type": [kind, "null"] if allows_null else kind}
+    if nested.items is not None:
+        schema["items"] = _nested_schema(nested.items)
+    if nested.values is not None:
+        schema["additionalProperties"] = _nested_schema(nested.values)
+    if nested.properties:
+        held = nested.properties.items()
+        schema["properties"] = {name: _nested_schema(one) for name, one in held}
+        schema["required"] = [name for name, one in held if one.required]
     return schema
 
 
@@ -238,7 +266,8 @@ def _output_schema(spec: ColumnSpec | TensorSpec) -> Schema:
     try:
         if isinstance(spec, TensorSpec):
             return _nested(_answered(tensor_element(spec.dtype)), spec.shape[1:])
-        value = _answered(COLUMN_ELEMENTS.get(spec.type) or tensor_element(spec.type))
+        element = column_element(spec)
+        value = _ANYTHING if element.nested else _answered(element)
     except InputMismatch:
         return _ANYTHING
     return {"anyOf": [value, _object({spec.name: value}, [])]} if spec.name else value

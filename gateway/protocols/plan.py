@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from gateway.protocols.elements import COLUMN_ELEMENTS, Element, Kind, tensor_element
+from gateway.protocols.elements import Element, Kind, column_element, tensor_element
 from registry.signature import ColumnSpec, Signature, TensorSpec
 
 
@@ -90,7 +90,7 @@ def _column_plan(specs: list[ColumnSpec]) -> Plan:
     columns = tuple(
         Column(
             name=str(index) if spec.name is None else spec.name,
-            element=COLUMN_ELEMENTS.get(spec.type) or tensor_element(spec.type),
+            element=column_element(spec),
             is_required=spec.required,
         )
         for index, spec in enumerate(specs)

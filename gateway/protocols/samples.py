@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from gateway.protocols import mlflow_scoring
 from gateway.protocols.datatypes import datatype_of
-from gateway.protocols.elements import Element, Kind
+from gateway.protocols.elements import COLUMN_ELEMENTS, Element, Kind
 from gateway.protocols.plan import Plan, plan_for
-from registry.signature import Signature
+from registry.signature import Nested, Signature
 from registry.tensors import Batch
 from tracking.errors import StagedoorError
 
@@ -121,8 +121,27 @@ def _made_up(plan: Plan) -> Batch | None:
 
 def _filled(shape: tuple[int, ...], element: Element) -> NDArray[Any]:
     array = np.empty(shape, element.dtype)
-    array[...] = _MADE_UP[element.kind]
+    if element.nested is not None:
+        array.fill(_nested(element.nested))
+    else:
+        array[...] = _MADE_UP[element.kind]
     return array
+
+
+def _nested(nested: Nested) -> Any:
+    """Make up a value that holds others."""
+    match nested.type:
+        case "array":
+            return [_nested(nested.items or Nested("any"))]
+        case "map":
+            return {"key": _nested(nested.values or Nested("any"))}
+        case "object":
+            return {name: _nested(held) for name, held in nested.properties.items()}
+        case "binary" | "datetime":
+            return ""
+        case single:
+            element = COLUMN_ELEMENTS.get(single)
+            return _MADE_UP[element.kind] if element else {"key": "anything"}
 
 
 def _named(batch: Batch, plan: Plan) -> Sample:
@@ -167,11 +186,14 @@ def _narrowed(column: NDArray[Any]) -> NDArray[Any]:
 
 
 def _tensor(name: str, array: NDArray[Any]) -> dict[str, Any]:
+    data = _plain(array.reshape(-1))
+    if any(isinstance(value, list | dict) for value in data):
+        data = [msgspec.json.encode(value).decode() for value in data]
     return {
         "name": name,
         "shape": list(array.shape),
         "datatype": datatype_of(array.dtype),
-        "data": _plain(array.reshape(-1)),
+        "data": data,
     }
 
 

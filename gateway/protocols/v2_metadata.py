@@ -13,7 +13,7 @@ from gateway.protocols.datatypes import BYTES, datatype_of
 from gateway.protocols.elements import COLUMN_ELEMENTS, Kind, tensor_element
 from gateway.protocols.plan import plan_for
 from gateway.protocols.refusals import shown
-from registry.signature import ColumnSpec, Signature, TensorSpec
+from registry.signature import NESTED_TYPES, ColumnSpec, Signature, TensorSpec
 from tracking.errors import InvalidRequest, MalformedBody
 
 PLATFORM = "stagedoor"
@@ -174,6 +174,8 @@ def _tensor(name: str, dtype: str, shape: tuple[int, ...]) -> TensorMetadata:
 
 
 def _datatype(name: str) -> str:
+    if name in NESTED_TYPES:
+        return BYTES
     element = COLUMN_ELEMENTS.get(name) or tensor_element(name)
     if element.kind in (Kind.TEXT, Kind.BINARY, Kind.DATETIME):
         return BYTES

@@ -17,7 +17,7 @@ from gateway.serving.messages import write_arrays
 from gateway.serving.sample_rows import rows_of
 from gateway.serving.states import State
 from gateway.serving.time_limit import TookTooLong, within
-from registry.signature import ColumnSpec, Signature, TensorSpec
+from registry.signature import NESTED_TYPES, ColumnSpec, Signature, TensorSpec
 from registry.tensors import Batch, Prediction
 from tracking.errors import InputMismatch
 
@@ -168,6 +168,8 @@ def _kinds(array: NDArray[Any]) -> list[str]:
 
 def _expected_kinds(spec: ColumnSpec | TensorSpec) -> list[str]:
     if isinstance(spec, ColumnSpec):
+        if spec.type in NESTED_TYPES:
+            return ["any"]
         return ["text" if spec.type in _TEXT_COLUMNS else "number"]
     if any(length < 0 for length in spec.shape[1:]):
         return ["any"]

@@ -10,7 +10,7 @@ import pytest
 from registry.input_example import read_input_example, write_input_example
 from registry.model_folder import ModelConfig
 from registry.observed import infer_signature
-from registry.signature import Signature
+from registry.signature import ColumnSpec, Nested, Signature
 from registry.tensors import Batch
 from tracking.errors import InvalidRequest
 
@@ -167,3 +167,15 @@ def test_a_missing_value_as_mlflow_writes_it_is_one(tmp_path: Path, *, is_signed
     assert batch is not None
     np.testing.assert_array_equal(batch.arrays[0], [1.5, np.nan, np.inf])
     assert batch.arrays[1].tolist() == ["a", None, None]
+
+
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_lists_and_objects_are_cells(tmp_path: Path, *, is_signed: bool) -> None:
+    nested = Nested("array", items=Nested("long"))
+    inputs = (ColumnSpec("array", "a", nested=nested), ColumnSpec("any", "o", required=False))
+    rows = [{"a": [1, 2], "o": {"x": 1}}, {"a": [3, 4]}]
+
+    batch = round_trip(tmp_path, rows, Signature(inputs) if is_signed else None)
+
+    assert batch is not None
+    assert [array.tolist() for array in batch.arrays] == [[[1, 2], [3, 4]], [{"x": 1}, None]]

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from registry.param_specs import ParamSpec
 from registry.signature import (
-    COLUMN_TYPES,
+    SINGLE_TYPES,
     ColumnSpec,
+    Nested,
     Signature,
     TensorSpec,
     format_signature,
@@ -17,7 +18,19 @@ from tracking.errors import InvalidRequest, NotImplementedHere
 
 NAMES = st.none() | st.text(min_size=1, max_size=8)
 COLUMNS = st.builds(
-    ColumnSpec, type=st.sampled_from(COLUMN_TYPES), name=NAMES, required=st.booleans()
+    ColumnSpec, type=st.sampled_from(SINGLE_TYPES), name=NAMES, required=st.booleans()
+)
+NESTED = st.recursive(
+    st.builds(Nested, type=st.sampled_from(SINGLE_TYPES), required=st.booleans()),
+    lambda held: (
+        st.builds(Nested, type=st.just("array"), items=held)
+        | st.builds(Nested, type=st.just("map"), values=held)
+        | st.builds(Nested, st.just("object"), properties=st.dictionaries(st.text(), held))
+    ),
+    max_leaves=4,
+)
+COLUMNS |= NESTED.filter(lambda nested: nested.type not in SINGLE_TYPES).map(
+    lambda nested: ColumnSpec(nested.type, "n", nested=nested)
 )
 TENSORS = st.builds(
     TensorSpec,
@@ -81,14 +94,42 @@ def test_a_tensor_is_written_without_the_words_of_columns() -> None:
     }
 
 
-def test_a_nested_column_type_is_named_in_the_refusal() -> None:
-    entry = {"inputs": '[{"type": "array", "items": {"type": "long"}, "name": "a"}]'}
+def test_nested_columns_written_by_mlflow_are_read() -> None:
+    entry = {
+        "inputs": '[{"type": "array", "items": {"type": "long"}, "name": "a", "required": true},'
+        '{"type": "object", "properties": {"x": {"type": "double", "required": false}},'
+        ' "name": "o", "required": true}, {"type": "any", "name": "w", "required": false}]'
+    }
 
-    with pytest.raises(NotImplementedHere, match="type 'array'"):
-        parse_signature(entry)
+    assert parse_signature(entry).inputs == (
+        ColumnSpec("array", "a", nested=Nested("array", items=Nested("long"))),
+        ColumnSpec(
+            "object",
+            "o",
+            nested=Nested("object", properties={"x": Nested("double", required=False)}),
+        ),
+        ColumnSpec("any", "w", required=False, nested=Nested("any")),
+    )
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '[{"name": "a"}]', '{"type": "long"}', "\x00"])
+def test_a_column_type_that_is_not_known_is_named_in_the_refusal() -> None:
+    with pytest.raises(NotImplementedHere, match="type 'sparkml vector'"):
+        parse_signature({"inputs": '[{"type": "sparkml vector", "name": "a"}]'})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[1]",
+        '[{"name": "a"}]',
+        '{"type": "long"}',
+        "\x00",
+        '[{"type": "array", "items": 7}]',
+        '[{"type": "object", "properties": {"a": []}}]',
+        '[{"type": "array", "items": ' * 9999,
+    ],
+)
 def test_what_is_no_signature_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match="cannot be read"):
         parse_signature({"inputs": text})

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.protocols.mlflow_scoring import decode, encode, render_error
-from registry.signature import ColumnSpec, Signature, TensorSpec
+from registry.signature import ColumnSpec, Nested, Signature, TensorSpec
 from registry.tensors import Batch, InferRequest, Prediction
 from tracking.errors import (
     InputMismatch,
@@ -32,6 +32,24 @@ TABLE = Signature((TensorSpec("float64", (-1, 2)),))
 IMAGE = Signature((TensorSpec("uint8", (-1, 2, 2)),))
 PAIR = Signature((TensorSpec("float64", (-1, 2), "x"), TensorSpec("int64", (-1,), "y")))
 SIGNATURES = [DOUBLES, LONGS, FLOATS, UNNAMED, MIXED, OPTIONAL, TABLE, IMAGE, PAIR, None]
+
+NESTED = Signature(
+    (
+        ColumnSpec("array", "a", nested=Nested("array", items=Nested("string"))),
+        ColumnSpec(
+            "object",
+            "o",
+            nested=Nested(
+                "object",
+                properties={
+                    "x": Nested("double"),
+                    "m": Nested("map", values=Nested("long"), required=False),
+                },
+            ),
+        ),
+        ColumnSpec("any", "w", required=False, nested=Nested("any")),
+    )
+)
 
 
 def read(body: object, signature: Signature | None = DOUBLES) -> InferRequest:
@@ -180,6 +198,9 @@ def test_without_a_signature_numbers_are_a_matrix(
     [
         ({"instances": [["x", 1]]}, {"0": ["x"], "1": [1]}, ["object", "int64"]),
         ({"inputs": {"p": ["x"], "q": [True]}}, {"p": ["x"], "q": [True]}, ["object", "bool"]),
+        ({"dataframe_records": [{"a": {"x": 1}}]}, {"a": [{"x": 1}]}, ["object"]),
+        ({"instances": [{"a": [1, 2]}, {"a": [3, 4]}]}, {"a": [[1, 2], [3, 4]]}, ["object"]),
+        ({"inputs": {"p": [[1], None, "x"]}}, {"p": [[1], None, "x"]}, ["object"]),
     ],
 )
 def test_without_a_signature_other_values_are_columns(
@@ -287,7 +308,12 @@ def test_rows_that_do_not_fit_are_told_where_and_why(body: object, sentence: str
         (None, {"instances": json.loads("[" * 9 + "1" + "]" * 9)}, "at most 8 axes, got more"),
         (None, {"inputs": {}}, "no rows"),
         (PAIR, {"inputs": {"x": 1, "y": 2}}, "Column 'x': expected an array, got an integer."),
-        (None, {"inputs": {"p": [[1]]}}, "Column 'p', row 0 and on: expected values of one kind"),
+        (NESTED, {"inputs": {"a": [7], "o": [{"x": 1}]}}, "'a', row 0: expected a value of type a"),
+        (NESTED, {"inputs": {"a": [None], "o": [{"x": 1}]}}, "type array, got null"),
+        (NESTED, {"inputs": {"a": [["x", 1]], "o": [{"x": 1}]}}, "'a', row 0, item 1: expected a"),
+        (NESTED, {"inputs": {"a": [[]], "o": [{}]}}, "'o', row 0, key 'x': the value is missing"),
+        (NESTED, {"inputs": {"a": [[]], "o": [{"x": 1, "m": {"k": "v"}}]}}, "'m', key 'k': expe"),
+        (NESTED, {"inputs": {"a": [[]]}}, "missing 'o'"),
     ],
 )
 def test_each_signature_says_what_it_expected(
@@ -459,3 +485,12 @@ def test_a_refusal_has_the_shape_of_mlflows_scoring_server() -> None:
     body = render_error(400, "BAD_REQUEST", "No.", "r-1")
 
     assert json.loads(body) == {"error_code": "BAD_REQUEST", "message": "No."}
+
+
+def test_columns_of_lists_and_objects_reach_the_model_as_they_came() -> None:
+    record = {"a": ["x", "y"], "o": {"x": 1, "m": {"k": 2}, "more": None}, "w": [1, "x"]}
+
+    batch = read({"dataframe_records": [record, {**record, "a": [], "w": None}]}, NESTED).batch
+
+    columns = {"a": [record["a"], []], "o": [record["o"]] * 2, "w": [record["w"], None]}
+    assert_columns(batch, columns, ["object"] * 3)

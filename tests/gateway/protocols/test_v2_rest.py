@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gateway.protocols.raw_tensors import write_raw
 from gateway.protocols.v2_rest import decode, encode, render_error
 from registry.route import VersionKey
-from registry.signature import ColumnSpec, Signature, TensorSpec
+from registry.signature import ColumnSpec, Nested, Signature, TensorSpec
 from registry.tensors import InferRequest, Prediction
 from tracking.errors import (
     InputMismatch,
@@ -387,7 +387,7 @@ def test_an_answer_that_no_datatype_holds_is_the_models_fault() -> None:
 def test_an_answer_that_is_no_tensor_is_refused_with_the_way_to_it(cells: list[Any]) -> None:
     array = np.fromiter(cells, dtype=object, count=len(cells))
 
-    with pytest.raises(InvalidRequest, match="Output 'p' holds lists, objects .* /invocations"):
+    with pytest.raises(InvalidRequest, match=r"lists, objects .* /invocations"):
         answer(Prediction(("p",), (array,)), InferRequest(ONE.batch, allows_null=True))
     with pytest.raises(InvalidRequest, match="Output 'p'"):
         write_raw(array, name="p")
@@ -398,3 +398,31 @@ def test_a_refusal_has_the_shape_of_the_protocol(status: int, *, retryable: bool
     body = json.loads(render_error(status, "CODE", "No.", "r-1"))
 
     assert body == {"error": "No.", "code": "CODE", "request_id": "r-1", "retryable": retryable}
+
+
+LISTS = Signature((ColumnSpec("array", "a", nested=Nested("array", items=Nested("long"))),))
+
+
+def test_a_column_of_lists_travels_as_json_in_text() -> None:
+    tensor = {"name": "a", "shape": [2], "datatype": "BYTES", "data": ["[1, 2]", "[]"]}
+
+    request = decode(json.dumps({"inputs": [tensor]}).encode(), None, LISTS)
+
+    assert request.batch.arrays[0].tolist() == [[1, 2], []]
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (["nonsense"], "Column 'a', row 0: expected JSON of a list or an object"),
+        (["[" * 200], "expected JSON of a list"),
+        (['["x"]'], "Column 'a', row 0, item 0: expected a value of type long, got a string"),
+    ],
+)
+def test_text_that_is_no_such_list_is_refused(data: list[str], sentence: str) -> None:
+    tensor = {"name": "a", "shape": [1], "datatype": "BYTES", "data": data}
+
+    with pytest.raises(InputMismatch) as refusal:
+        decode(json.dumps({"inputs": [tensor]}).encode(), None, LISTS)
+
+    assert sentence in refusal.value.message
