@@ -60,7 +60,7 @@ class Desk:
             scope: It names the principal, who may predict; whether that still holds is looked at
                 for each request, by whoever asks.
         """
-        line = self.lines.find(scope["raw_path"], self.table())
+        line = self.lines.find_for(scope, self.table())
         if line is None or (self.watcher is not None and self.watcher.tracer is not None):
             return None
         asked = read_asked(line.call, scope, "")

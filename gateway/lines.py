@@ -14,7 +14,7 @@ from gateway.asgi import Headers, Scope
 from gateway.auth.policy import LOCAL, Principal
 from gateway.deadlines import HEADER as TIMEOUT_HEADER
 from gateway.metrics import RequestLabels
-from gateway.protocols.call import Action, Call, ProtocolName, parse_call
+from gateway.protocols.call import Action, Call, ProtocolName, parse_call, parse_model_header
 from gateway.protocols.wires import HEAD_LENGTH, JSON, WIRES, BodyHead, Wire
 from gateway.routing.table import Assignment, RouteTable, assign
 from gateway.serving.callers import HEADER as PRIORITY_HEADER
@@ -26,6 +26,8 @@ from tracking.errors import StagedoorError
 MAX_LINES = 1024
 """Of one snapshot: callers choose paths, and one version has many."""
 
+MODEL_HEADER = b"stagedoor-model"
+"""Names the model of ``/invocations``; in answers, whoever answered."""
 _ANY_KEY = b"k"
 _NOTHING: Mapping[str, Any] = {}
 _PROTOCOL_LABELS = {
@@ -94,6 +96,7 @@ class Line(Struct, frozen=True):
         headers: Of every answer in JSON, but for its length and the request's id.
         head: The same as bytes.
         level: How many requests of the model are being answered.
+        is_default: Whether the path names no model, so that a header may.
     """
 
     call: Call
@@ -103,6 +106,7 @@ class Line(Struct, frozen=True):
     headers: Headers
     head: bytes
     level: Level
+    is_default: bool
 
 
 class Lines:
@@ -131,10 +135,16 @@ class Lines:
             self._table, self._lines = table, {}
         return self._lines.get(raw_path) or self._add(raw_path, table)
 
+    def find_for(self, scope: Scope, table: RouteTable) -> Line | None:
+        """Return the line of a head: that of its path, unless it names a model itself."""
+        line = self.find(scope["raw_path"], table)
+        has_other = line is not None and line.is_default and model_header(scope) is not None
+        return None if has_other else line
+
     def answer_headers(self, assignment: Assignment) -> Headers:
         """Return who answered; what the body is, and the request's id, are not in it."""
         return [
-            (b"stagedoor-model", quote(assignment.model, safe="").encode()),
+            (MODEL_HEADER, quote(assignment.model, safe="").encode()),
             (b"stagedoor-version", str(assignment.key.version).encode()),
             (b"stagedoor-stage", assignment.stage.encode()),
             (b"stagedoor-variant", assignment.variant.encode()),
@@ -142,8 +152,18 @@ class Lines:
             *self.common_headers,
         ]
 
-    def with_default(self, call: Call) -> Call:
-        """Name the server's default model where a path names none."""
+    def with_model(self, call: Call, scope: Scope) -> Call:
+        """Name a model where a path names none: the header's, or the server's default.
+
+        Raises:
+            InvalidRequest: The header names none.
+        """
+        header = None if call.model is not None else model_header(scope)
+        if header is None:
+            return self._with_default(call)
+        return Call(call.protocol, call.action, call.permission, *parse_model_header(header))
+
+    def _with_default(self, call: Call) -> Call:
         if call.model is not None or self._default is None:
             return call
         return Call(
@@ -162,7 +182,8 @@ class Lines:
         return line
 
     def _make(self, raw_path: bytes, table: RouteTable) -> Line | None:
-        call = self.with_default(parse_call("POST", raw_path))
+        parsed = parse_call("POST", raw_path)
+        call = self._with_default(parsed)
         entry = table.models.get(call.model or "")
         if call.action is not Action.INFER or entry is None:
             return None
@@ -180,7 +201,13 @@ class Lines:
             headers=headers,
             head=b"".join(b"%b: %b\r\n" % header for header in headers),
             level=level_of(entry.model),
+            is_default=parsed.model is None,
         )
+
+
+def model_header(scope: Scope) -> bytes | None:
+    """Return which model a head names for a path that names none."""
+    return next((value for name, value in scope["headers"] if name == MODEL_HEADER), None)
 
 
 def read_asked(call: Call, scope: Scope, request_id: str) -> Asked:

@@ -86,7 +86,7 @@ class Predict:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one predict request: by a line worked out before, or else all the way."""
         started_s = time.perf_counter()
-        line = self._lines.find(scope["raw_path"], self._table())
+        line = self._lines.find_for(scope, self._table())
         if line is None or scope["method"] != "POST" or self._is_watched(line, scope, started_s):
             await self._serve_watched(scope, receive, send, started_s)
             return
@@ -185,7 +185,7 @@ class Predict:
         try:
             call = parse_call(scope["method"], scope["raw_path"])
             check_permission(call, scope)
-            asked = read_asked(self._lines.with_default(call), scope, request_id)
+            asked = read_asked(self._lines.with_model(call, scope), scope, request_id)
             if call.action not in _INFERRING:
                 is_change = call.permission is Permission.ADMIN
                 reply = await self.ask(asked, await read_body(receive) if is_change else b"")
@@ -348,8 +348,8 @@ class Predict:
     def _route(self, asked: Asked) -> Assignment:
         call = asked.call
         if call.model is None:
-            told = "This server has no default model: call /models/{name}/invocations"
-            raise InvalidRequest(f"{told}, or start it with server.default_model.")
+            told = "This server has no default model: call /models/{name}/invocations, name one"
+            raise InvalidRequest(f"{told} in Stagedoor-Model, or set server.default_model.")
         return assign(
             self._table(),
             call.model,

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 from msgspec import Struct
 
 from gateway.auth.policy import Permission
-from registry.references import ByAlias, Live, Ref, parse_ref
+from registry.references import ByAlias, Live, Ref, parse_model_uri, parse_ref
 from tracking.errors import EndpointMissing, InvalidRequest, MethodRefused
 
 
@@ -287,6 +287,21 @@ _parse_known = lru_cache(maxsize=_CACHED_CALLS)(_parse)
 """Paths repeat, so most calls are found and not parsed. Bounded in count and in size."""
 
 
+def parse_model_header(value: bytes) -> tuple[str, Ref]:
+    """Read which model a header names: by its name, or by a ``models:/`` URI; percent-encoded.
+
+    Raises:
+        InvalidRequest: It is neither.
+    """
+    text = _decoded(value)
+    if not text.startswith("models:/"):
+        _check_name(text)
+        return text, Live()
+    uri = parse_model_uri(text)
+    _check_name(uri.name)
+    return uri.name, uri.ref
+
+
 def pattern_of(raw_path: bytes) -> str:
     """Return the pattern of the route that has a path; an empty text if there is none."""
     route = _find_route(raw_path.split(b"/")[1:])
@@ -353,7 +368,7 @@ def _decoded(segment: bytes) -> str:
         text = unquote_to_bytes(segment).decode()
     except UnicodeDecodeError as error:
         raise InvalidRequest(
-            "A segment of the path is not UTF-8: encode names as UTF-8."
+            "A name in the path or in Stagedoor-Model is not UTF-8: encode it so."
         ) from error
     if _CONTROL.search(text):
         raise InvalidRequest(f"{text!r} holds a control character: no name has one.")

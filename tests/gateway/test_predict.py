@@ -110,13 +110,20 @@ class Worker:
         key: str = "",
         method: str = "POST",
         principal: Principal | None = LOCAL,
-    ) -> Reply:
-        return asyncio.run(self._call(path, body, key, method, principal))
-
-    async def _call(
-        self, path: str, body: bytes, key: str, method: str, principal: Principal | None
+        model: bytes | None = None,
     ) -> Reply:
         headers = [(b"content-type", b"application/json"), (b"stagedoor-key", key.encode())]
+        headers += [] if model is None else [(b"stagedoor-model", model)]
+        return asyncio.run(self._call(path, body, headers, method, principal))
+
+    async def _call(
+        self,
+        path: str,
+        body: bytes,
+        headers: list[tuple[bytes, bytes]],
+        method: str,
+        principal: Principal | None,
+    ) -> Reply:
         scope = {
             "method": method,
             "raw_path": path.encode(),
@@ -255,6 +262,39 @@ def test_the_default_model_answers_invocations() -> None:
     reply = Worker(Route(production=1, staging=2), default=default).post("/invocations")
 
     assert reply.headers["stagedoor-version"] == "2"
+
+
+@pytest.mark.parametrize("default", [None, ModelUri("iris", ByStage(Stage.STAGING))])
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (b"iris", "1"),
+        (b"models:/iris/Production", "1"),
+        (b"models:/iris/2", "2"),
+        (b"models:/ir%69s/latest", "4"),
+        (b"other", 404),
+        (b"models:/iris/9", 404),
+        (b"models:/iris@nobody", 404),
+        (b"models:/iris/9/9", 400),
+        (b"a/b", 400),
+        (b"", 400),
+        (b"%ff", 400),
+        (b"%00", 400),
+    ],
+)
+def test_a_header_names_the_model_of_invocations(
+    model: bytes, told: str | int, default: ModelUri | None
+) -> None:
+    """It wins over the default, also after that was answered by its line."""
+    worker = Worker(Route(production=1, staging=2), ready=(1, 2, 4), default=default)
+    worker.post("/invocations")
+
+    reply = worker.post("/invocations", model=model)
+
+    assert told in (reply.status, reply.headers.get("stagedoor-version"))
+    assert (
+        worker.post("/models/iris/2/invocations", model=model).headers["stagedoor-version"] == "2"
+    )
 
 
 def test_a_caller_without_the_permission_is_refused() -> None:
