@@ -47,6 +47,16 @@ def to_prediction(answer: Any, rows: int, *, exact: bool = True) -> Prediction:
     return prediction
 
 
+def documents_prediction(answers: Sequence[Any]) -> Prediction:
+    """Return answers to documents: each whatever JSON can hold.
+
+    Raises:
+        ModelFailed: One is something else.
+    """
+    cells = _objects([plain_piece(answer) for answer in answers])
+    return Prediction(names=(_OUTPUT,), arrays=(cells,), is_whole=True)
+
+
 def _is_whole(answer: Any) -> bool:
     """Say whether an answer to one row is the answer itself, and no list of one."""
     if isinstance(answer, Mapping):

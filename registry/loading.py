@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from registry.answers import to_prediction
+from registry.answers import documents_prediction, to_prediction
 from registry.flavors.flavor import Flavor, Question
 from registry.flavors.table import PYTHON_FUNCTION, choose_flavor
 from registry.input_example import read_input_example
@@ -17,7 +17,7 @@ from registry.model_folder import ModelConfig, read_model_folder
 from registry.param_specs import conform_params
 from registry.pieces import plain_piece
 from registry.signature import Signature
-from registry.tensors import PREDICT_METHOD, Batch, Prediction
+from registry.tensors import DOCUMENT, PREDICT_METHOD, Batch, Prediction
 from tracking.errors import InvalidRequest, ModelFailed, NotImplementedHere, StagedoorError
 
 _NOTHING_WHOLE = (
@@ -78,12 +78,25 @@ class LoadedModel:
         question = self._question(params)
         method = question.method
         try:
+            if params.get(DOCUMENT):
+                return documents_prediction(self._answer_documents(batch))
             answer = self._flavor.answer(self.native, batch, question)
         except StagedoorError:
             raise
         except Exception as error:
             raise self._failure(error, f"in {method!r} on these {batch.rows} rows") from error
         return to_prediction(answer, batch.rows, exact=False)
+
+    def _answer_documents(self, batch: Batch) -> list[Any]:
+        """Answer each row as the document that it is, by itself."""
+        talk = self._flavor.talk
+        if talk is None or not (self.can_talk or self._flavor.name == PYTHON_FUNCTION):
+            raise InvalidRequest(
+                "The model takes rows and no documents: send 'inputs', or the like."
+            )
+        rows = zip(*(array.tolist() for array in batch.arrays), strict=True)
+        documents = [dict(zip(batch.names, row, strict=True)) for row in rows]
+        return [talk.answer(self.native, document, {}) for document in documents]
 
     @property
     def can_talk(self) -> bool:

@@ -13,6 +13,12 @@ PREDICT_METHOD = "predict_method"
 """The parameter of a call that names the method of the model that is asked."""
 
 
+DOCUMENT = "\0document"
+"""The parameter of a call whose rows are documents: objects that the model takes as they came.
+
+No caller can send it: JSON bodies with a NUL are refused.
+"""
+
 METHODS = ("predict", "predict_proba", "decision_function", "transform")
 """The methods that a call may name, where a model has them."""
 
@@ -47,7 +53,8 @@ class Prediction(Struct, frozen=True):
         names: One name per array; a single unnamed output is called ``output``.
         arrays: First axis rows; text is dtype object, and so are cells of bytes, lists and dicts.
         is_table: The model answered with a table, to be written as records.
-        is_whole: The model answered a single row with a value, and not with a list of one.
+        is_whole: An answer stands for itself, and not for a list of one: the model was asked for
+            a single row, or for documents.
     """
 
     names: tuple[str, ...]
@@ -71,6 +78,7 @@ class InferRequest(Struct, frozen=True):
         raw_by_name: Which outputs are wanted as raw bytes, and which are not.
         timeout_us: How long it may take, in microseconds, where the body says so.
         priority: How much it matters, as it stands in the body.
+        is_document: Whether the body was no rows but a document, which is answered unwrapped.
     """
 
     batch: Batch
@@ -84,3 +92,4 @@ class InferRequest(Struct, frozen=True):
     raw_by_name: Mapping[str, bool] = field(default_factory=dict)
     timeout_us: int | None = None
     priority: str | float | None = None
+    is_document: bool = False

@@ -17,7 +17,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from gateway.protocols.nested import check_nested
+from gateway.protocols.nested import check_nested, check_size
 from gateway.protocols.refusals import Where, json_name, mismatch
 from registry.signature import NESTED_TYPES, ColumnSpec, Nested
 from tracking.errors import InputMismatch
@@ -223,6 +223,7 @@ def _nested(values: Sequence[Any], element: Element, where: Where) -> NDArray[An
     for index, value in enumerate(values):
         if value is not None or not element.allows_null:
             check_nested(value, element.nested or Nested("any"), where(index))
+            check_size(value, where(index))
     return np.fromiter(values, dtype=object, count=len(values))
 
 

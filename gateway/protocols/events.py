@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from gateway.protocols.caps import check_body
+from gateway.protocols.documents import DOCUMENT_KEYS
 from gateway.protocols.media import tabular_type
 from gateway.protocols.mlflow_scoring import FORMATS, json_object
 from tracking.errors import ModelFailed
@@ -20,7 +21,6 @@ HEADERS = (
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),  # nginx would gather the events
 )
-DOCUMENT_KEYS = ("messages", "prompt", "input")
 _HINT = "send an object with rows, or with 'messages', 'prompt' or 'input'"
 _encode = msgspec.json.Encoder().encode
 

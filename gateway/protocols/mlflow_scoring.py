@@ -17,6 +17,7 @@ from gateway.protocols.caps import check_body, check_depth, check_params
 from gateway.protocols.columnar import read_columns
 from gateway.protocols.conform import conform_columns, conform_records, conform_rows
 from gateway.protocols.csv_rows import conform_csv
+from gateway.protocols.documents import document_request
 from gateway.protocols.large_matrix import LEAST_BYTES, large_matrix
 from gateway.protocols.matrix import matrix_of_records, matrix_of_rows, matrix_of_table
 from gateway.protocols.media import CSV, NPY, tabular_type
@@ -89,7 +90,7 @@ def decode(body: bytes, content_type: str | None, signature: Signature | None) -
         request = _decode_matrix(body, plan, plan.json_type)
         if request is not None:
             return request
-    return _decode_any(body, plan)
+    return _decode_any(body, plan, signature)
 
 
 def encode(prediction: Prediction, request: InferRequest, key: VersionKey | None = None) -> bytes:
@@ -99,15 +100,16 @@ def encode(prediction: Prediction, request: InferRequest, key: VersionKey | None
 
     Args:
         prediction: What the model answered.
-        request: Not looked at; protocols share one shape of ``encode``.
-        key: Not looked at either.
+        request: Says whether it was a document, whose answer is not wrapped.
+        key: Not looked at; protocols share one shape of ``encode``.
 
     Raises:
         ModelFailed: The model answered with something that JSON cannot hold.
     """
-    del request, key
+    del key
     try:
-        return b'{"predictions":' + _ENCODER.encode(_plain(prediction)) + b"}"
+        told = _ENCODER.encode(_plain(prediction))
+        return told if request.is_document else b'{"predictions":' + told + b"}"
     except (TypeError, ValueError, RecursionError) as error:
         message = "The model answered with values that JSON cannot hold; use another flavor."
         raise ModelFailed(message) from error
@@ -180,9 +182,12 @@ def json_object(body: bytes, hint: str) -> dict[str, Any]:
     return parsed
 
 
-def _decode_any(body: bytes, plan: Plan) -> InferRequest:
+def _decode_any(body: bytes, plan: Plan, signature: Signature | None) -> InferRequest:
     parsed = json_object(body, _one_of())
     given = [name for name in FORMATS if name in parsed]
+    document = None if given else document_request(parsed, plan, signature)
+    if document is not None:
+        return document
     if len(given) != 1:
         raise MalformedBody(f"The body has {' and '.join(given) or 'none'} of them: {_one_of()}.")
     params = parsed.get("params")

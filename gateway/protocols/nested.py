@@ -55,6 +55,18 @@ def check_nested(value: Any, nested: Nested, where: str) -> None:
             _check_type(value, _SINGLE.get(single, ()), nested, where)
 
 
+def check_size(value: Any, where: str) -> None:
+    """Refuse a value that cannot travel to a model.
+
+    Raises:
+        InputMismatch: It holds an integer of more than 64 bits.
+    """
+    try:
+        msgspec.msgpack.encode(value)
+    except OverflowError as error:
+        raise mismatch(where, "integers of at most 64 bits", "a larger one") from error
+
+
 def read_nested(text: str | bytes, where: str) -> Any:
     """Return the value that a text says in JSON, for formats that have nothing but text.
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from registry.tensors import Batch, Prediction
 from tracking.errors import InvalidRequest
@@ -111,7 +112,7 @@ def part(prediction: Prediction, rows: Sequence[int]) -> list[Prediction]:
     pieces, start = [], 0
     for count in rows:
         arrays = tuple(array[start : start + count] for array in prediction.arrays)
-        pieces.append(Prediction(prediction.names, arrays, prediction.is_table))
+        pieces.append(replace(prediction, arrays=arrays))
         start += count
     return pieces
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.protocols.mlflow_scoring import decode, encode, render_error
+from registry.param_specs import ParamSpec
 from registry.signature import ColumnSpec, Nested, Signature, TensorSpec
-from registry.tensors import Batch, InferRequest, Prediction
+from registry.tensors import DOCUMENT, Batch, InferRequest, Prediction
 from tracking.errors import (
     InputMismatch,
     InvalidRequest,
@@ -332,7 +333,7 @@ def test_each_signature_says_what_it_expected(
         (b"", "The body is empty"),
         (b"[[1, 2]]", "exactly one of 'dataframe_split'"),
         (b"{}", "The body has none of them"),
-        (b'{"messages": []}', "The body has none of them"),
+        (b'{"text": []}', "The body has none of them"),
         (b'{"instances": [[1, 2]], "inputs": [[1, 2]]}', "The body has instances and inputs of"),
         (b'{"instances": null}', "'instances' is not an array"),
         (b'{"dataframe_split": [[1, 2]]}', "is not an object with 'columns' and 'data'"),
@@ -494,3 +495,68 @@ def test_columns_of_lists_and_objects_reach_the_model_as_they_came() -> None:
 
     columns = {"a": [record["a"], []], "o": [record["o"]] * 2, "w": [record["w"], None]}
     assert_columns(batch, columns, ["object"] * 3)
+
+
+CHAT = Signature(
+    (
+        ColumnSpec("array", "messages", nested=Nested("array", items=Nested("any"))),
+        ColumnSpec("double", "top_p", required=False),
+    ),
+    params=(ParamSpec("temperature", "double", 1.0),),
+)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"messages": [{"role": "user", "content": "hi"}], "n": 1},
+        {"prompt": "x"},
+        {"input": ["x", None], "params": {"a": 1}},
+    ],
+)
+def test_a_document_reaches_a_model_without_a_signature_as_it_came(document: Any) -> None:
+    request = read(document, None)
+
+    row = [array.tolist()[0] for array in request.batch.arrays]
+    assert dict(zip(request.batch.names, row, strict=True)) == document
+    assert request.params == {DOCUMENT: True}
+
+
+def test_a_document_is_a_row_of_a_model_that_knows_its_key() -> None:
+    request = read({"messages": [{"role": "user"}], "temperature": 0.5, "top_p": 1}, CHAT)
+
+    assert_columns(
+        request.batch, {"messages": [[{"role": "user"}]], "top_p": [1.0]}, ["object", "float64"]
+    )
+    assert request.params == {"temperature": 0.5}
+
+
+@pytest.mark.parametrize("signature", [None, CHAT])
+def test_a_document_is_answered_unwrapped(signature: Signature | None) -> None:
+    request = read({"messages": []}, signature)
+    said = np.fromiter([{"said": "hi"}], dtype=object, count=1)
+
+    told = encode(Prediction(("output",), (said,), is_whole=True), request)
+
+    assert json.loads(told) == {"said": "hi"}
+
+
+@pytest.mark.parametrize(
+    ("document", "signature", "sentence"),
+    [
+        ({"messages": []}, DOUBLES, "The body has none of them"),
+        ({"messages": []}, TABLE, "The body has none of them"),
+        ({"prompt": "x"}, CHAT, "The body has none of them"),
+        ({"messages": "x"}, CHAT, "'messages', row 0: expected a value of type array"),
+        ({"prompt": 2**70}, None, "more than 64 bits"),
+        ({"messages": [2**70]}, CHAT, "integers of at most 64 bits"),
+        ({"messages": [], "temperature": 2**70}, CHAT, "more than 64 bits"),
+    ],
+)
+def test_a_document_that_fits_no_model_is_refused(
+    document: Any, signature: Signature | None, sentence: str
+) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        read(document, signature)
+
+    assert sentence in refusal.value.message

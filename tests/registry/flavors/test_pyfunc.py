@@ -13,7 +13,7 @@ from registry.flavors.python_model import PythonModel
 from registry.loading import LoadedModel, load_folder
 from registry.param_specs import ParamSpec
 from registry.signature import ColumnSpec, Signature, TensorSpec
-from registry.tensors import Batch
+from registry.tensors import DOCUMENT, Batch
 from tracking.errors import InvalidRequest, NotImplementedHere, ResourceMissing, StagedoorError
 
 ROWS = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
@@ -122,6 +122,31 @@ def test_named_tensors_come_by_name(tmp_path: Path) -> None:
     batch = Batch(("x", "y"), (np.ones(2), np.ones(2)), is_matrix=False)
 
     assert model.predict_batch(batch, {}).arrays[0].tolist() == ["dict"] * 2
+
+
+class Chatting(PythonModel):
+    """Takes a document, and says what came."""
+
+    def predict(self, context: Any, model_input: Any) -> Any:
+        del context
+        last = model_input["messages"][-1]
+        return {"choices": [{"text": f"{type(model_input).__name__}: {last}"}]}
+
+
+def test_documents_are_answered_one_by_one(tmp_path: Path) -> None:
+    """Those of several callers may come together."""
+    model = saved(tmp_path / "m", Chatting())
+    messages = np.fromiter([["hi"], ["ho", "he"]], dtype=object, count=2)
+
+    answer = model.predict_batch(
+        Batch(("messages",), (messages,), is_matrix=False), {DOCUMENT: True}
+    )
+
+    assert answer.is_whole
+    assert answer.arrays[0].tolist() == [
+        {"choices": [{"text": "dict: hi"}]},
+        {"choices": [{"text": "dict: he"}]},
+    ]
 
 
 class Talker(PythonModel):
