@@ -4,6 +4,8 @@ As MLflow has them: a param that the signature does not know is left out, one th
 takes its default, and one of another type is refused.
 """
 
+import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,8 +14,10 @@ from msgspec import Struct
 
 from tracking.errors import InvalidRequest
 
-_WHOLE = ("integer", "long")
+_WHOLE = {"integer": 2**31, "long": 2**63}
+"""Each reaches from minus this to just below it."""
 _BROKEN = ("float", "double")
+_LARGEST_FLOAT = 3.4028234663852886e38  # of 32 bits
 
 
 class ParamSpec(Struct, frozen=True):
@@ -63,8 +67,10 @@ def format_params(specs: Sequence[ParamSpec]) -> str | None:
 def conform_params(specs: Sequence[ParamSpec], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the params that a model gets: those given, in their types, and defaults.
 
+    A ``null`` is for params whose default is none, and for those of type ``object``.
+
     Raises:
-        InvalidRequest: One has another type.
+        InvalidRequest: One has another type, or is out of its range.
     """
     return {
         spec.name: _conform(spec, given[spec.name]) if spec.name in given else spec.default
@@ -73,7 +79,7 @@ def conform_params(specs: Sequence[ParamSpec], given: Mapping[str, Any]) -> dict
 
 
 def _conform(spec: ParamSpec, value: Any) -> Any:
-    if value is None or spec.type == "object":
+    if spec.type == "object" or (value is None and spec.default is None):
         return value
     if spec.shape is None:
         return _conform_one(spec, value)
@@ -85,9 +91,9 @@ def _conform(spec: ParamSpec, value: Any) -> Any:
 def _conform_one(spec: ParamSpec, value: Any) -> Any:
     is_bool, is_whole = isinstance(value, bool), isinstance(value, int)
     if spec.type in _BROKEN and (is_whole or isinstance(value, float)) and not is_bool:
-        return float(value)
+        return _checked_float(spec, value)
     if spec.type in _WHOLE and is_whole and not is_bool:
-        return value
+        return _checked_range(spec, value)
     if spec.type == "boolean" and is_bool:
         return value
     if spec.type in {"string", "datetime", "binary"} and isinstance(value, str):
@@ -95,6 +101,23 @@ def _conform_one(spec: ParamSpec, value: Any) -> Any:
     raise _mismatch(spec, spec.type, value)
 
 
+def _checked_range(spec: ParamSpec, value: int) -> int:
+    limit = _WHOLE[spec.type]
+    if -limit <= value < limit:
+        return value
+    raise InvalidRequest(
+        f"The param {spec.name!r} is out of the range of {spec.type}: {-limit} to {limit - 1}."
+    )
+
+
+def _checked_float(spec: ParamSpec, value: float) -> float:
+    limit = _LARGEST_FLOAT if spec.type == "float" else sys.float_info.max
+    if abs(value) <= limit or not math.isfinite(value):
+        return float(value)
+    message = f"The param {spec.name!r} is out of the range of {spec.type}: at most {limit:.4g}."
+    raise InvalidRequest(message)
+
+
 def _mismatch(spec: ParamSpec, expected: str, value: Any) -> InvalidRequest:
-    found = type(value).__name__
-    return InvalidRequest(f"The param {spec.name!r} must be {expected}; a {found!r} was given.")
+    found = "null" if value is None else f"a {type(value).__name__!r}"
+    return InvalidRequest(f"The param {spec.name!r} must be {expected}; {found} was given.")

@@ -15,7 +15,9 @@ WORDS = ParamSpec("words", "string", ["a"], (-1,))
     [
         (FACTOR, {}, 2.0),
         (FACTOR, {"factor": 3}, 3.0),
-        (FACTOR, {"factor": None}, None),
+        (ParamSpec("free", "double"), {"free": None}, None),
+        (ParamSpec("n", "integer", 1), {"n": -(2**31)}, -(2**31)),
+        (ParamSpec("x", "float", 1), {"x": 3e38}, 3e38),
         (WORDS, {}, ["a"]),
         (WORDS, {"words": ["b", "c"]}, ["b", "c"]),
         (ParamSpec("n", "long", 1), {"n": 7}, 7),
@@ -38,6 +40,13 @@ def test_a_param_takes_what_is_given_or_its_default(
         (WORDS, [1], "must be string; a 'int'"),
         (ParamSpec("n", "long", 1), 1.5, "must be long"),
         (SWITCH, 1, "must be boolean"),
+        (FACTOR, None, "'factor' must be double; null was given"),
+        (WORDS, None, "'words' must be a list of string; null was given"),
+        (WORDS, ["a", None], "'words' must be string; null"),
+        (ParamSpec("n", "integer", 1), 2**31, "'n' is out of the range of integer: -2147483648 to"),
+        (ParamSpec("n", "integer", 1), 1 << 40, "'n' is out of the range of integer"),
+        (ParamSpec("n", "long", [1], (-1,)), [2**63], "'n' is out of the range of long"),
+        (ParamSpec("x", "float", 1.0), 1e39, "'x' is out of the range of float"),
     ],
 )
 def test_a_param_of_another_type_is_refused(spec: ParamSpec, value: Any, reason: str) -> None:

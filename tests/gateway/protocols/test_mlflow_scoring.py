@@ -53,6 +53,15 @@ NESTED = Signature(
 )
 
 
+CHAT = Signature(
+    (
+        ColumnSpec("array", "messages", nested=Nested("array", items=Nested("any"))),
+        ColumnSpec("double", "top_p", required=False),
+    ),
+    params=(ParamSpec("temperature", "double", 1.0),),
+)
+
+
 def read(body: object, signature: Signature | None = DOUBLES) -> InferRequest:
     return decode(json.dumps(body).encode(), JSON, signature)
 
@@ -309,6 +318,13 @@ def test_rows_that_do_not_fit_are_told_where_and_why(body: object, sentence: str
         (None, {"instances": json.loads("[" * 9 + "1" + "]" * 9)}, "at most 8 axes, got more"),
         (None, {"inputs": {}}, "no rows"),
         (PAIR, {"inputs": {"x": 1, "y": 2}}, "Column 'x': expected an array, got an integer."),
+        (DOUBLES, {"messages": []}, "The body has none of them"),
+        (TABLE, {"messages": []}, "The body has none of them"),
+        (CHAT, {"prompt": "x"}, "The body has none of them"),
+        (CHAT, {"messages": "x"}, "'messages', row 0: expected a value of type array"),
+        (None, {"prompt": 2**70}, "more than 64 bits"),
+        (CHAT, {"messages": [2**70]}, "integers of at most 64 bits"),
+        (CHAT, {"messages": [], "temperature": 2**70}, "more than 64 bits"),
         (NESTED, {"inputs": {"a": [7], "o": [{"x": 1}]}}, "'a', row 0: expected a value of type a"),
         (NESTED, {"inputs": {"a": [None], "o": [{"x": 1}]}}, "type array, got null"),
         (NESTED, {"inputs": {"a": [["x", 1]], "o": [{"x": 1}]}}, "'a', row 0, item 1: expected a"),
@@ -497,15 +513,6 @@ def test_columns_of_lists_and_objects_reach_the_model_as_they_came() -> None:
     assert_columns(batch, columns, ["object"] * 3)
 
 
-CHAT = Signature(
-    (
-        ColumnSpec("array", "messages", nested=Nested("array", items=Nested("any"))),
-        ColumnSpec("double", "top_p", required=False),
-    ),
-    params=(ParamSpec("temperature", "double", 1.0),),
-)
-
-
 @pytest.mark.parametrize(
     "document",
     [
@@ -539,24 +546,3 @@ def test_a_document_is_answered_unwrapped(signature: Signature | None) -> None:
     told = encode(Prediction(("output",), (said,), is_whole=True), request)
 
     assert json.loads(told) == {"said": "hi"}
-
-
-@pytest.mark.parametrize(
-    ("document", "signature", "sentence"),
-    [
-        ({"messages": []}, DOUBLES, "The body has none of them"),
-        ({"messages": []}, TABLE, "The body has none of them"),
-        ({"prompt": "x"}, CHAT, "The body has none of them"),
-        ({"messages": "x"}, CHAT, "'messages', row 0: expected a value of type array"),
-        ({"prompt": 2**70}, None, "more than 64 bits"),
-        ({"messages": [2**70]}, CHAT, "integers of at most 64 bits"),
-        ({"messages": [], "temperature": 2**70}, CHAT, "more than 64 bits"),
-    ],
-)
-def test_a_document_that_fits_no_model_is_refused(
-    document: Any, signature: Signature | None, sentence: str
-) -> None:
-    with pytest.raises(InvalidRequest) as refusal:
-        read(document, signature)
-
-    assert sentence in refusal.value.message
