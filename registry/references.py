@@ -45,6 +45,9 @@ class ModelUri(Struct, frozen=True):
     ref: Ref
 
 
+_MOST_DIGITS = 18
+
+
 def parse_ref(text: str) -> Ref:
     """Read a reference: digits are a version, then ``latest`` or a stage in any case, then ``@x``.
 
@@ -54,7 +57,9 @@ def parse_ref(text: str) -> Ref:
         InvalidRequest: It is none of these.
     """
     if text.isascii() and text.isdigit():
-        return ByNumber(int(text[:18]))
+        if len(text) > _MOST_DIGITS:
+            raise InvalidRequest(f"A version's number has at most {_MOST_DIGITS} digits.")
+        return ByNumber(int(text))
     if text.removeprefix("@").lower() == LATEST:
         return Latest()
     if text.startswith("@") and len(text) > 1:

@@ -56,6 +56,13 @@ def check_depth(body: bytes) -> None:
         raise MalformedBody(f"The body nests deeper than {MAX_DEPTH} levels: flatten it.")
 
 
+def not_json(error: msgspec.DecodeError) -> MalformedBody:
+    """Return the refusal of a body that the parser refuses; its own words hold no values."""
+    if "out of range" in str(error):
+        return MalformedBody("The body holds a number that is out of range: over 1.8e308 or so.")
+    return MalformedBody(f"The body is not JSON: {error}.")
+
+
 def check_params(params: dict[str, Any]) -> None:
     """Refuse parameters that cannot travel to a model.
 

@@ -52,10 +52,13 @@ def read_columns(body: bytes, media_type: str, plan: Plan) -> dict[str, NDArray[
         names = [str(name) for name in table.column_names]
         if len(set(names)) < len(names):
             raise InputMismatch("A column is named twice: name each column once.")
+        optional = {c.name for c in plan.columns if not c.is_required}
         return {
             name: _array(arrow, column, name, is_float=name in floats)
             for name, column in zip(names, table.columns, strict=True)
             if not name.startswith(_INDEX_PREFIX)
+            # What is missing in every row is as one that was not sent.
+            and not (name in optional and arrow.types.is_null(column.type))
         }
     # Its errors for bytes that are broken derive from these; it has one for each way.
     except (arrow.ArrowException, OSError, ValueError, KeyError, UnicodeDecodeError) as error:
@@ -110,8 +113,7 @@ def _check_size(cells: int, size_bytes: int) -> None:
 
 def _array(arrow: Any, column: Any, name: str, *, is_float: bool) -> NDArray[Any]:
     types = arrow.types
-    if types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
+    column = _of_own_type(arrow, column, is_float=is_float)
     kind = column.type
     if types.is_string(kind) or types.is_large_string(kind) or _is_bytes(types, kind):
         return _objects(column.to_pylist())
@@ -126,6 +128,15 @@ def _array(arrow: Any, column: Any, name: str, *, is_float: bool) -> NDArray[Any
     if is_float and types.is_integer(kind):
         return np.array(column.cast(arrow.float64()).to_numpy())
     raise InputMismatch(f"Column {shown(name)} has a missing value, which its type does not take.")
+
+
+def _of_own_type(arrow: Any, column: Any, *, is_float: bool) -> Any:
+    """Return a column of categories as what they are, and one of nothing as missing values."""
+    if arrow.types.is_dictionary(column.type):
+        return column.cast(column.type.value_type)
+    if arrow.types.is_null(column.type):
+        return column.cast(arrow.float64() if is_float else arrow.string())
+    return column
 
 
 def _is_bytes(types: Any, kind: Any) -> bool:

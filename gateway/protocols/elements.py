@@ -7,6 +7,7 @@ value came; never the value itself.
 import base64
 import binascii
 import math
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import Enum
@@ -202,7 +203,9 @@ def _integers(values: Sequence[Any], element: Element, where: Where) -> NDArray[
 
 def _whole(value: float, index: int, element: Element, where: Where) -> int:
     if type(value) is float and not (value.is_integer() and abs(value) <= EXACT_LIMIT):
-        raise mismatch(where(index), expected(element), "a number with a fraction")
+        is_large = value.is_integer()
+        got = "a float larger than 2^53" if is_large else "a number with a fraction"
+        raise mismatch(where(index), expected(element), got)
     return int(value)
 
 
@@ -214,6 +217,9 @@ def _parsed(
     for index, value in enumerate(values):
         try:
             parsed[index] = parse(value) if value is not None else _MISSING[element.kind]
+        except OverflowError:
+            got = f"one outside of the years {_FIRST_YEAR} to {_LAST_YEAR}"
+            raise mismatch(where(index), expected(element), got) from None
         except (ValueError, binascii.Error):
             raise mismatch(where(index), expected(element), "another string") from None
     return parsed
@@ -237,13 +243,18 @@ def _decode_base64(text: str) -> bytes:
 _FIRST_YEAR, _LAST_YEAR = 1678, 2261  # what nanoseconds in 64 bits reach in full
 
 
+_NANOSECONDS = re.compile(r"[.,][0-9]{6}([0-9]{1,3})")
+
+
 def _parse_moment(text: str) -> np.datetime64:
     moment = datetime.fromisoformat(text)
     if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-        raise ValueError(moment.year)
+        raise OverflowError(moment.year)
     if moment.tzinfo is not None:
         moment = moment.astimezone(UTC).replace(tzinfo=None)
-    return np.datetime64(moment)
+    beyond = _NANOSECONDS.search(text)  # Python's own moments end at microseconds
+    nanoseconds = 0 if beyond is None else int(beyond[1].ljust(3, "0"))
+    return np.datetime64(moment, "ns") + np.timedelta64(nanoseconds, "ns")
 
 
 def _check_types(

@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from gateway.protocols.answers import plain_list
 from gateway.protocols.arrays import conform_arrays, conform_table
-from gateway.protocols.caps import check_body, check_depth, check_params
+from gateway.protocols.caps import check_body, check_depth, check_params, not_json
 from gateway.protocols.columnar import read_columns
 from gateway.protocols.conform import conform_columns, conform_records, conform_rows
 from gateway.protocols.csv_rows import conform_csv
@@ -23,6 +23,7 @@ from gateway.protocols.matrix import matrix_of_records, matrix_of_rows, matrix_o
 from gateway.protocols.media import CSV, NPY, tabular_type
 from gateway.protocols.npy import read_npy
 from gateway.protocols.plan import Plan, plan_for
+from gateway.protocols.refusals import mismatch
 from gateway.protocols.tensors import conform_tensor
 from registry.route import VersionKey
 from registry.signature import Signature
@@ -41,6 +42,7 @@ T = TypeVar("T")
 class _Split(Struct, Generic[T], frozen=True, gc=False):
     columns: list[str]
     data: list[list[T]]
+    index: list[int] | UnsetType = UNSET
 
 
 class _Body(Struct, Generic[T], frozen=True, gc=False):
@@ -144,7 +146,7 @@ def _decode_matrix(body: bytes, plan: Plan, json_type: type) -> InferRequest | N
     if parsed.params is UNSET:
         return InferRequest(batch)
     check_depth(body)
-    return _request(batch, _parse_params(parsed.params))
+    return request_of(batch, _parse_params(parsed.params))
 
 
 def _matrix(parsed: _Body[Any], plan: Plan) -> Batch | None:
@@ -156,6 +158,8 @@ def _matrix(parsed: _Body[Any], plan: Plan) -> Batch | None:
     if instances is not UNSET:
         return matrix_of_rows(instances, plan)
     if split is not UNSET:
+        if split.index is not UNSET and len(split.index) != len(split.data):
+            return None
         return matrix_of_table(split.columns, split.data, plan)
     if records is not UNSET:
         return matrix_of_records(records, plan)
@@ -191,7 +195,7 @@ def _decode_any(body: bytes, plan: Plan, signature: Signature | None) -> InferRe
     if len(given) != 1:
         raise MalformedBody(f"The body has {' and '.join(given) or 'none'} of them: {_one_of()}.")
     params = parsed.get("params")
-    return _request(conformed(given[0], parsed[given[0]], plan), _checked_params(params))
+    return request_of(conformed(given[0], parsed[given[0]], plan), checked_params(params))
 
 
 def conformed(name: str, data: Any, plan: Plan) -> Batch:
@@ -215,12 +219,23 @@ def conformed(name: str, data: Any, plan: Plan) -> Batch:
 def _conformed_split(data: Any, plan: Plan) -> Batch:
     if not isinstance(data, dict) or not isinstance(data.get("data"), list):
         raise MalformedBody("'dataframe_split' is not an object with 'columns' and 'data'.")
+    _check_index(data.get("index"), len(data["data"]))
     names = data.get("columns")
     if names is None:
         return conform_rows(data["data"], None, plan)
     if not isinstance(names, list) or not {type(name) for name in names} <= {str, int}:
         raise MalformedBody("'columns' of 'dataframe_split' is not an array of names.")
     return conform_rows(data["data"], [str(name) for name in names], plan)
+
+
+def _check_index(index: Any, rows: int) -> None:
+    """Refuse an index that is not of these rows; else nothing is made of it."""
+    if index is not None and not isinstance(index, list):
+        raise MalformedBody("'index' of 'dataframe_split' is not an array.")
+    if index is not None and len(index) != rows:
+        raise mismatch(
+            "'index' of 'dataframe_split'", f"one for each of {rows} rows", str(len(index))
+        )
 
 
 def _conformed_list(data: list[Any], plan: Plan) -> Batch:
@@ -239,7 +254,12 @@ def _is_mixed_table(data: list[Any]) -> bool:
     return isinstance(first, list) and any(isinstance(value, str | bool) for value in first)
 
 
-def _request(batch: Batch, params: dict[str, Any]) -> InferRequest:
+def request_of(batch: Batch, params: dict[str, Any]) -> InferRequest:
+    """Return a request of rows and params, of which one may be a sticky key.
+
+    Raises:
+        InputMismatch: That is no text.
+    """
     key = params.pop(ROUTING_KEY, None)
     if key is None:
         return InferRequest(batch, params)
@@ -250,12 +270,17 @@ def _request(batch: Batch, params: dict[str, Any]) -> InferRequest:
 
 def _parse_params(raw: Raw) -> dict[str, Any]:
     try:
-        return _checked_params(msgspec.json.decode(raw))
+        return checked_params(msgspec.json.decode(raw))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise _malformed(error) from error
 
 
-def _checked_params(params: Any) -> dict[str, Any]:
+def checked_params(params: Any) -> dict[str, Any]:
+    """Return the params that stand in a body.
+
+    Raises:
+        MalformedBody: They are none.
+    """
     if params is None:
         return {}
     if not isinstance(params, dict):
@@ -272,7 +297,7 @@ def _one_of() -> str:
 def _malformed(error: Exception) -> MalformedBody:
     """Say where parsing stopped; the parser's own words hold no values."""
     if isinstance(error, msgspec.DecodeError):
-        return MalformedBody(f"The body is not JSON: {error}.")
+        return not_json(error)
     return MalformedBody("The body is not JSON that can be read: it nests too deep, or is broken.")
 
 

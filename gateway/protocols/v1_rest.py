@@ -7,13 +7,20 @@ Called by ``gateway/predict.py`` on the event loop. Rows are read as MLflow's ``
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.protocols import v2_rest
 from gateway.protocols.answers import plain_list
 from gateway.protocols.caps import check_body
 from gateway.protocols.elements import Kind
 from gateway.protocols.media import check_json
-from gateway.protocols.mlflow_scoring import conformed, json_object, rows_of
+from gateway.protocols.mlflow_scoring import (
+    checked_params,
+    conformed,
+    json_object,
+    request_of,
+    rows_of,
+)
 from gateway.protocols.plan import Column, Plan, Tensor, plan_for
 from registry.route import VersionKey
 from registry.signature import Signature
@@ -60,7 +67,9 @@ def decode(body: bytes, content_type: str | None, signature: Signature | None) -
     data = parsed[given[0]]
     if b'"b64"' in body:
         data = _without_b64(data, plan)
-    return InferRequest(conformed(given[0], data, plan), is_columnar=given[0] == "inputs")
+    params = checked_params(parsed.get("params"))
+    request = request_of(conformed(given[0], data, plan), params)
+    return replace(request, is_columnar=given[0] == "inputs")
 
 
 def encode(prediction: Prediction, request: InferRequest, key: VersionKey | None = None) -> bytes:

@@ -39,6 +39,7 @@ def decode(body: bytes, content_type: str | None, signature: Signature | None) -
     """
     plan = plan_for(signature)
     given = read_object(body, content_type)
+    request_id = _id(given)
     params = _parameters(given)
     items: tuple[Column | Tensor, ...] = (*plan.columns, *plan.tensors)
     names = [item.name for item in items]
@@ -47,7 +48,8 @@ def decode(body: bytes, content_type: str | None, signature: Signature | None) -
     key = params.pop(ROUTING_KEY, None)
     if key is not None and not isinstance(key, str):
         raise MalformedBody(f"Parameter {ROUTING_KEY!r} is not a string.")
-    return InferRequest(conform_records([record], plan), params, routing_key=key)
+    batch = conform_records([record], plan)
+    return InferRequest(batch, params, request_id, routing_key=key)
 
 
 def encode(prediction: Prediction, request: InferRequest, key: VersionKey) -> bytes:
@@ -56,13 +58,13 @@ def encode(prediction: Prediction, request: InferRequest, key: VersionKey) -> by
     Raises:
         ModelFailed: The model answered with something that JSON cannot hold.
     """
-    del request
     try:
         pairs = zip(prediction.names, prediction.arrays, strict=True)
         values = {name: plain_list(array)[0] for name, array in pairs}
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelFailed("The model answered with values that JSON cannot hold.") from error
-    return encode_value(values, key)
+    told = {} if request.request_id is None else {"id": request.request_id}
+    return encode_value(told | values, key)
 
 
 def encode_value(piece: Any, key: VersionKey) -> bytes:
@@ -89,9 +91,16 @@ def read_object(body: bytes, content_type: str | None) -> dict[str, Any]:
     return json_object(body, _HINT)
 
 
+def _id(given: dict[str, Any]) -> str | None:
+    """Take the caller's own id out."""
+    found = given.pop("id", None)
+    if found is None or isinstance(found, str):
+        return found
+    raise MalformedBody("'id' is not a string.")
+
+
 def _parameters(given: dict[str, Any]) -> dict[str, Any]:
-    """Take ``parameters`` and ``id`` out, and return what of it is for the model."""
-    given.pop("id", None)
+    """Take ``parameters`` out, and return what of it is for the model."""
     parameters = given.pop("parameters", None) or {}
     if not isinstance(parameters, dict):
         raise MalformedBody("'parameters' is not an object.")

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from gateway.protocols.answers import no_tensor, plain_list
 from gateway.protocols.arrays import conform_inputs
-from gateway.protocols.caps import check_body, check_depth
+from gateway.protocols.caps import check_body, check_depth, not_json
 from gateway.protocols.datatypes import BYTES, datatype_element, datatype_of
 from gateway.protocols.elements import EXACT_LIMIT, Element, Kind, convert
 from gateway.protocols.media import check_v2
 from gateway.protocols.plan import Plan, plan_for
 from gateway.protocols.raw_tensors import checked_count
-from gateway.protocols.refusals import in_tensor, mismatch, no_rows, shown
+from gateway.protocols.refusals import Where, in_tensor, mismatch, no_rows, shown
 from gateway.protocols.tensors import flattened
 from gateway.protocols.v2_request import NULLS, Scalar, Wanted, request_of
 from registry.route import VersionKey
@@ -161,7 +161,7 @@ def malformed(body: bytes, error: Exception) -> MalformedBody:
         hint = _NO_HEADER if b'"binary_data_size' in body else ""
         return MalformedBody(f"The body is not an inference request: {error}.{hint}")
     if isinstance(error, msgspec.DecodeError):
-        return MalformedBody(f"The body is not JSON: {error}.")
+        return not_json(error)
     return MalformedBody("The body is not JSON that can be read: it nests too deep, or is broken.")
 
 
@@ -199,7 +199,7 @@ def array_of(tensor: Input[Any], *, are_floats: bool = False) -> NDArray[Any]:
     if are_floats and tensor.datatype == "FP64":
         return np.array(values, element.dtype).reshape(shape)
     array = convert(values, element, in_tensor(tensor.name, shape))
-    _check_exact(array, element, tensor.name)
+    _check_exact(array, element, in_tensor(tensor.name, shape))
     return array.reshape(shape)
 
 
@@ -215,12 +215,13 @@ def _checked_shape(tensor: Input[Any], count: int) -> tuple[int, ...]:
     return shape
 
 
-def _check_exact(array: NDArray[Any], element: Element, name: str) -> None:
+def _check_exact(array: NDArray[Any], element: Element, where: Where) -> None:
     """Refuse integers that clients lose in JSON before they arrive."""
     if element.kind is not Kind.INTEGER or element.dtype.itemsize < _WIDE:
         return
     if int(array.max()) > EXACT_LIMIT or int(array.min()) < -EXACT_LIMIT:
-        raise mismatch(f"Input {shown(name)}", "integers up to 2^53 in JSON", "a larger one")
+        index = next(i for i, value in enumerate(array.tolist()) if abs(value) > EXACT_LIMIT)
+        raise mismatch(where(index), "integers up to 2^53 in JSON", "a larger one")
 
 
 _WIDE = 8

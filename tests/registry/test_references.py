@@ -74,3 +74,9 @@ def test_an_incomplete_model_uri_is_refused(uri: str) -> None:
 )
 def test_a_reference_is_written_for_people(ref: Ref, text: str) -> None:
     assert format_ref(ref) == text
+
+
+def test_a_number_that_no_version_can_have_is_told_so() -> None:
+    assert parse_ref("9" * 18) == ByNumber(10**18 - 1)
+    with pytest.raises(InvalidRequest, match="at most 18 digits"):
+        parse_ref("9" * 20)

@@ -11,6 +11,7 @@ from tracking.errors import InputMismatch
 
 WHERE = in_column("a")
 MOMENT = "datetime64[ns]"
+YEARS = "one outside of the years 1678 to 2261"
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,12 @@ MOMENT = "datetime64[ns]"
         ("boolean", [True, False], np.array([True, False])),
         ("string", ["x", None, "日本"], np.array(["x", None, "日本"], object)),
         ("binary", ["AAE=", None], np.array([b"\x00\x01", None], object)),
+        ("long", [float(2**53), 1e15], np.array([2**53, 10**15])),
+        (
+            "datetime",
+            ["2020-01-02T03:04:05.123456789", "2020-01-02T03:04:05.1234567+00:00"],
+            np.array(["2020-01-02T03:04:05.123456789", "2020-01-02T03:04:05.1234567"], MOMENT),
+        ),
         (
             "datetime",
             ["2024-05-01", "2024-05-01T12:00:00Z", "2024-05-01T12:00+02:00", None],
@@ -47,7 +54,7 @@ def test_each_column_type_takes_its_values(kind: str, values: list[Any], array: 
         ("double", 10**400, "a number (double)", "one out of its range"),
         ("float", 1e39, "a number (float)", "one out of its range"),
         ("long", 1.5, "an integer (long)", "a number with a fraction"),
-        ("long", 1e300, "an integer (long)", "a number with a fraction"),
+        ("long", 1e300, "an integer (long)", "a float larger than 2^53"),
         ("long", 2**63, "an integer (long)", "one out of its range"),
         ("long", None, "an integer (long)", "null"),
         ("integer", 2**31, "an integer (integer)", "one out of its range"),
@@ -57,8 +64,8 @@ def test_each_column_type_takes_its_values(kind: str, values: list[Any], array: 
         ("binary", "secret!", "a base64 string (binary)", "another string"),
         ("binary", "花", "a base64 string (binary)", "another string"),
         ("datetime", "secret", "an ISO 8601 string (datetime)", "another string"),
-        ("datetime", "0001-01-01", "an ISO 8601 string (datetime)", "another string"),
-        ("datetime", "2262-01-01", "an ISO 8601 string (datetime)", "another string"),
+        ("datetime", "1600-01-01", "an ISO 8601 string (datetime)", YEARS),
+        ("datetime", "9999-01-01", "an ISO 8601 string (datetime)", YEARS),
         ("datetime", 5, "an ISO 8601 string (datetime)", "an integer"),
     ],
 )

@@ -177,6 +177,18 @@ def test_columns_of_every_kind_arrive(media_type: str) -> None:
     ]
 
 
+def test_a_column_of_nothing_is_one_of_missing_values() -> None:
+    columns = ("double", "a", True), ("string", "b", True), ("long", "c", False)
+    signature = Signature(tuple(ColumnSpec(*column) for column in columns))
+    table = pa.table({name: pa.nulls(2) for name in "abc"})
+
+    batch = mlflow_scoring.decode(arrow(table, PARQUET), PARQUET, signature).batch
+
+    assert batch.names == ("a", "b")
+    np.testing.assert_array_equal(batch.arrays[0], [np.nan, np.nan])
+    assert batch.arrays[1].tolist() == [None, None]
+
+
 def test_without_a_signature_columns_are_taken_as_they_are() -> None:
     numbers = written(np.ones((2, 3)), ARROW_STREAM, None)
     table = pa.table({"a": [1, 2], "b": ["x", "y"]})

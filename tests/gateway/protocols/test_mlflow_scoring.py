@@ -34,6 +34,7 @@ IMAGE = Signature((TensorSpec("uint8", (-1, 2, 2)),))
 PAIR = Signature((TensorSpec("float64", (-1, 2), "x"), TensorSpec("int64", (-1,), "y")))
 SIGNATURES = [DOUBLES, LONGS, FLOATS, UNNAMED, MIXED, OPTIONAL, TABLE, IMAGE, PAIR, None]
 
+SPLIT = {"columns": ["a", "b"], "data": [[1, 2]]}
 NESTED = Signature(
     (
         ColumnSpec("array", "a", nested=Nested("array", items=Nested("string"))),
@@ -313,6 +314,9 @@ def test_rows_that_do_not_fit_are_told_where_and_why(body: object, sentence: str
         (PAIR, {"inputs": {"x": [[1, 2]]}}, "The tensors do not fit: missing 'y'"),
         (PAIR, {"inputs": {"x": [[1, 2]], "y": [[1]]}}, "Tensor 'y': expected shape [-1], got"),
         (None, {"instances": [[1, 2], ["x", 3]]}, "expected values of one kind"),
+        (DOUBLES, {"dataframe_split": {**SPLIT, "index": [7, 8]}}, "one for each of 1 rows, got 2"),
+        (DOUBLES, {"dataframe_split": {**SPLIT, "index": ["x", 8]}}, "each of 1 rows, got 2"),
+        (DOUBLES, {"dataframe_split": {**SPLIT, "index": 7}}, "'index' of 'dataframe_split' is"),
         (None, {"instances": [[1, 2], [3]]}, "is ragged"),
         (None, {"instances": []}, "no rows"),
         (None, {"instances": json.loads("[" * 9 + "1" + "]" * 9)}, "at most 8 axes, got more"),
@@ -357,10 +361,10 @@ def test_each_signature_says_what_it_expected(
         (b'{"instances": [[1, 2]]', "The body is not JSON"),
         (b'{"instances": [[1, NaN]]}', "The body is not JSON"),
         (b'{"instances": [[1, Infinity]]}', "The body is not JSON"),
-        (b'{"instances": [[1, 1e999]]}', "The body is not JSON"),
+        (b'{"instances": [[1, 1e999]]}', "holds a number that is out of range"),
         (b'{"instances": [["\\ud800", 2]]}', "The body is not JSON"),
         (b'{"instances": [[1, 2]], "params": {"a": "\\ud800"}}', "The body is not JSON"),
-        (b'{"instances": [[1, 2]], "params": {"a": 1e999}}', "The body is not JSON"),
+        (b'{"instances": [[1, 2]], "params": {"a": 1e999}}', "a number that is out of range"),
         (b'{"instances": [["\xff", 2]]}', "not UTF-8"),
         (b'{"instances": [["\\u0000", 2]]}', "NUL"),
         (b'{"instances": [[1, 2]], "params": [1]}', "'params' is not an object"),

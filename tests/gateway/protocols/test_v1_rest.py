@@ -44,6 +44,12 @@ def test_rows_and_columns_are_the_same_matrix(body: object, *, is_columnar: bool
     assert request.is_columnar is is_columnar
 
 
+def test_params_go_to_the_model_but_for_the_sticky_key() -> None:
+    request = read({"instances": [[1, 2]], "params": {"factor": 2, "routing_key": "k"}})
+
+    assert (request.params, request.routing_key) == ({"factor": 2}, "k")
+
+
 def test_named_tensors_go_by_row_and_by_column() -> None:
     by_row = read({"instances": [{"x": [1, 2], "y": 5}]}, PAIR)
     by_column = read({"inputs": {"x": [[1, 2]], "y": [5]}}, PAIR)

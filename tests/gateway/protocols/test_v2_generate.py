@@ -59,6 +59,15 @@ def test_what_is_wrong_is_refused(body: bytes, error: type[Exception]) -> None:
         v2_generate.decode(body, "application/json", COLUMNS)
 
 
+def test_the_callers_id_is_echoed() -> None:
+    request = read({"text": "x", "id": "mine"})
+
+    prediction = Prediction(("said",), (np.array([0.5]),))
+    told = json.loads(v2_generate.encode(prediction, request, KEY))
+
+    assert told == {"model_name": "m", "model_version": "3", "id": "mine", "said": 0.5}
+
+
 def test_an_answer_is_an_object_of_outputs() -> None:
     prediction = Prediction(("label", "score"), (np.array(["a"], object), np.array([[0.5, 1.0]])))
 
