@@ -41,11 +41,13 @@ def _written(value: Any) -> Any:
     """Return a library's object in Python's own types."""
     if type(value).__name__ in _MISSING:
         return None
-    for kind in (str, bytes, int):
-        if isinstance(value, kind):  # of a class derived from it
-            return kind(value)
-    if isinstance(value, bytearray | memoryview):
-        return bytes(value)
+    match value:  # of classes derived from these, members of enumerations among them
+        case str():
+            return str.__str__(value)
+        case int():
+            return int(value)
+        case bytes() | bytearray() | memoryview():
+            return bytes(value)
     if hasattr(value, "columns") and hasattr(value, "to_dict"):
         return value.to_dict(orient="records")
     for name in ("model_dump", "to_dict", "tolist", "isoformat"):

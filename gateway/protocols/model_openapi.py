@@ -24,6 +24,7 @@ from registry.references import ByNumber, Live, Ref, format_ref
 from registry.signature import Signature
 
 OPENAPI = "3.1.0"
+_EVENTS = "text/event-stream"
 _JSON = "application/json"
 _SCORING = "Scoring"
 _INFERENCE = "Inference"
@@ -80,6 +81,7 @@ def _predict_paths(about: Described) -> dict[str, Any]:
     scoring = _scoring_examples(sample, about.signature)
     infer = None if sample is None else infer_body(sample)
     generate = None if sample is None else generate_body(sample, plan_for(about.signature))
+    generated = {_JSON: _content(generate_schema(about.signature), _whole("generate", generate))}
     v1 = {name: body for name, body in scoring.items() if name in ("instances", "inputs")}
     return {
         f"/models/{model}{by_ref}/invocations": _operation(
@@ -91,9 +93,12 @@ def _predict_paths(about: Described) -> dict[str, Any]:
             {_JSON: _content(infer_schema(about.signature), _whole("infer", infer)), OCTETS: {}},
         ),
         f"/v2/models/{model}{by_version}/generate": _operation(
-            "the generate extension of v2",
-            ("Generated", _INFERENCE),
-            {_JSON: _content(generate_schema(about.signature), _whole("generate", generate))},
+            "the generate extension of v2", ("Generated", _INFERENCE), generated
+        ),
+        f"/v2/models/{model}{by_version}/generate_stream": _operation(
+            "the same, as server-sent events: a piece each, or one for all",
+            ("Streamed", _INFERENCE),
+            generated,
         ),
         f"/v1/models/{model}{by_version}:predict": _operation(
             "TensorFlow Serving's REST",
@@ -158,29 +163,48 @@ def _whole(name: str, body: dict[str, Any] | None) -> dict[str, Any]:
 
 def _operation(protocol: str, shapes: tuple[str, str], content: dict[str, Any]) -> dict[str, Any]:
     answer, refusal = shapes
-    key = {
-        "name": "Stagedoor-Key",
-        "in": "header",
-        "description": "A sticky key: the same one always gets the same variant of a split.",
-        "schema": {"type": "string", "maxLength": 512},
-    }
     answered = {
         "description": "The answer; its headers say which version gave it.",
         "headers": {name: {"schema": {"type": "string"}} for name in _TOLD},
-        "content": {_JSON: {"schema": {"$ref": f"#/components/schemas/{answer}"}}},
+        "content": {
+            _EVENTS if answer == "Streamed" else _JSON: {
+                "schema": {"$ref": f"#/components/schemas/{answer}"}
+            }
+        },
     }
     return {
         "post": {
             "tags": ["predict"],
             "summary": f"Predict: {protocol}.",
             "operationId": f"predict{answer}",
-            "parameters": [key],
+            "parameters": list(_HEADERS),
             "requestBody": {"required": True, "content": content},
             "responses": {"200": answered, **_refusals(refusal)},
         }
     }
 
 
+def _header(name: str, schema: Schema, description: str) -> Schema:
+    return {"name": name, "in": "header", "description": description, "schema": schema}
+
+
+_HEADERS = (
+    _header(
+        "Stagedoor-Key",
+        {"type": "string", "maxLength": 512},
+        "A sticky key: the same one always gets the same variant of a split.",
+    ),
+    _header(
+        "Stagedoor-Timeout-Ms",
+        {"type": "integer", "minimum": 1},
+        "After so long the answer is of no use any more: then it is 504.",
+    ),
+    _header(
+        "Stagedoor-Priority",
+        {"type": "string", "enum": ["critical", "default", "batch", "shadow"]},
+        "Who goes first where requests wait, and is refused last.",
+    ),
+)
 _TOLD = (
     "Stagedoor-Model", "Stagedoor-Version", "Stagedoor-Stage", "Stagedoor-Variant",
     "Stagedoor-Epoch", "Stagedoor-Worker", "Stagedoor-Request-Id",
@@ -192,6 +216,7 @@ _REFUSALS = {
     "404": "There is no such model or version, or the stage is empty.",
     "413": "The body is too large, or holds too many values.",
     "415": "A content type that is not served.",
+    "429": "You ask too often; Retry-After says when to try again.",
     "500": "The model raised on these rows.",
     "503": "It cannot answer now; Retry-After says when to try again.",
     "504": "The model took too long.",
@@ -222,6 +247,7 @@ def _components(signature: Signature | None) -> dict[str, Any]:
                 "required": ["model_name", "model_version"],
                 "properties": {"model_name": text, "model_version": text},
             },
+            "Streamed": {**text, "description": "Each event's data is an object as of generate."},
             "Predicted": {"type": "object", "oneOf": [by_rows, by_columns]},
             f"{_SCORING}Refusal": _all_required(scoring_refusal),
             f"{_INFERENCE}Refusal": _all_required(v2_refusal),

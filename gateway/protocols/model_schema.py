@@ -19,6 +19,7 @@ from gateway.protocols.elements import (
 )
 from gateway.protocols.plan import Plan, plan_for
 from gateway.protocols.v2_metadata import TensorMetadata, model_metadata
+from registry.param_specs import ParamSpec
 from registry.signature import ColumnSpec, Nested, Signature, TensorSpec
 from tracking.errors import InputMismatch
 
@@ -82,14 +83,28 @@ def _nested_schema(nested: Nested, *, allows_null: bool = False) -> Schema:
 
 def scoring_schema(signature: Signature | None) -> Schema:
     """Return the schema of a body of MLflow scoring: one of its four formats."""
-    return _one_of(_formats(signature), {"params": _PARAMS})
+    return _one_of(_formats(signature), {"params": params_schema(signature)})
 
 
 def v1_schema(signature: Signature | None) -> Schema:
     """Return the schema of a body of TensorFlow Serving's REST."""
     formats = _formats(signature)
     taken = {name: formats[name] for name in ("instances", "inputs")}
-    return _one_of(taken, {"signature_name": {"const": "serving_default"}})
+    beside = {"signature_name": {"const": "serving_default"}, "params": params_schema(signature)}
+    return _one_of(taken, beside)
+
+
+def params_schema(signature: Signature | None) -> Schema:
+    """Return the schema of what is asked besides rows: the signature's params, and others."""
+    specs = () if signature is None else signature.params
+    return _PARAMS | {"properties": {spec.name: _param_schema(spec) for spec in specs}}
+
+
+def _param_schema(spec: ParamSpec) -> Schema:
+    element = COLUMN_ELEMENTS.get(spec.type)
+    value = _ANYTHING if element is None else {"type": _TYPES[element.kind]}
+    schema = value if spec.shape is None else {"type": "array", "items": value}
+    return schema | {"default": spec.default}
 
 
 def infer_schema(signature: Signature | None) -> Schema:
@@ -104,7 +119,7 @@ def infer_schema(signature: Signature | None) -> Schema:
         "required": ["inputs"],
         "properties": {
             "id": {"type": "string", "description": "Echoed in the answer."},
-            "parameters": {"type": "object"},
+            "parameters": params_schema(signature),
             "inputs": inputs,
             "outputs": {"type": "array", "items": _WANTED},
         },
@@ -120,7 +135,7 @@ def generate_schema(signature: Signature | None) -> Schema:
     optional = {column.name for column in plan.columns if not column.is_required}
     return {
         "type": "object",
-        "properties": {**values, "id": {"type": "string"}, "parameters": {"type": "object"}},
+        "properties": {**values, "id": {"type": "string"}, "parameters": params_schema(signature)},
         "required": [name for name in values if name not in optional],
     }
 
@@ -285,12 +300,8 @@ def _described(outputs: Sequence[ColumnSpec | TensorSpec]) -> str:
 
 
 def _object(properties: dict[str, Schema], required: list[str]) -> Schema:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": required,
-        "additionalProperties": False,
-    }
+    """Return the schema of an object; what a model does not know is left out."""
+    return {"type": "object", "properties": properties, "required": required}
 
 
 def _distinct(schemas: list[Schema]) -> list[Schema]:

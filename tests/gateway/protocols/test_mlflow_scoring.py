@@ -509,7 +509,11 @@ def test_a_refusal_has_the_shape_of_mlflows_scoring_server() -> None:
 
 
 def test_columns_of_lists_and_objects_reach_the_model_as_they_came() -> None:
-    record = {"a": ["x", "y"], "o": {"x": 1, "m": {"k": 2}, "more": None}, "w": [1, "x"]}
+    record: dict[str, Any] = {
+        "a": ["x", "y"],
+        "o": {"x": 1, "m": {"k": 2}, "more": None},
+        "w": [1, "x"],
+    }
 
     batch = read({"dataframe_records": [record, {**record, "a": [], "w": None}]}, NESTED).batch
 

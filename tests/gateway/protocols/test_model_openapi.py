@@ -10,6 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from gateway.protocols import mlflow_scoring, v1_rest, v2_generate, v2_rest
 from gateway.protocols.model_openapi import Described, model_document
 from registry.references import ByAlias, ByNumber, Latest, Live, Ref
+from registry.param_specs import ParamSpec
 from registry.signature import COLUMN_TYPES, ColumnSpec, Signature, TensorSpec
 
 EVERY_TYPE = Signature(
@@ -102,7 +103,6 @@ def test_a_schema_takes_what_is_missing_only_where_it_may_be() -> None:
     "wrong",
     [
         {"instances": [["a", 1.0]]},
-        {"dataframe_records": [{"a": 1.0, "b": 2.0, "c": 3.0}]},
         {"dataframe_split": {"columns": ["a", "c"], "data": [[1, 2]]}},
         {"inputs": {"a": [1.0]}},
         {"rows": [[1.0, 2.0]]},
@@ -172,3 +172,21 @@ def test_a_name_is_encoded_and_a_prefix_kept() -> None:
     OpenAPIV31SpecValidator(told).validate()
     assert "/models/a%2F%7Bb%7D%20c/invocations" in told["paths"]
     assert told["servers"] == [{"url": "/mlops"}]
+
+
+def test_what_may_be_asked_besides_rows_is_told() -> None:
+    signature = Signature((ColumnSpec("double", "a"),), params=(ParamSpec("k", "long", 3),))
+
+    told = document(signature)
+    post = told["paths"]["/models/iris/invocations"]["post"]
+
+    schema, *_ = bodies(told, "/invocations")
+    params = schema["oneOf"][0]["properties"]["params"]["properties"]
+    assert params == {"k": {"type": "integer", "default": 3}}
+    assert [header["name"] for header in post["parameters"]] == [
+        "Stagedoor-Key",
+        "Stagedoor-Timeout-Ms",
+        "Stagedoor-Priority",
+    ]
+    assert "429" in post["responses"]
+    assert "/v2/models/iris/generate_stream" in told["paths"]

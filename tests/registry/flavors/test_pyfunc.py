@@ -127,8 +127,8 @@ def test_named_tensors_come_by_name(tmp_path: Path) -> None:
 class Chatting(PythonModel):
     """Takes a document, and says what came."""
 
-    def predict(self, context: Any, model_input: Any) -> Any:
-        del context
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        del context, params
         last = model_input["messages"][-1]
         return {"choices": [{"text": f"{type(model_input).__name__}: {last}"}]}
 
