@@ -9,8 +9,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gateway.protocols import mlflow_scoring, v1_rest, v2_generate, v2_rest
 from gateway.protocols.model_openapi import Described, model_document
-from registry.references import ByAlias, ByNumber, Latest, Live, Ref
 from registry.param_specs import ParamSpec
+from registry.references import ByAlias, ByNumber, Latest, Live, Ref
 from registry.signature import COLUMN_TYPES, ColumnSpec, Signature, TensorSpec
 
 EVERY_TYPE = Signature(
