@@ -5,14 +5,12 @@ raised, later it is told in place of the pieces that are missing. A caller who l
 all this, stops the model. Next hop: ``serving.talking``.
 """
 
-import asyncio
-import math
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from msgspec import Struct
 
+from gateway.deadlines import in_time, sooner
 from gateway.errors import render
 from gateway.lines import Asked
 from gateway.metrics import observe_assignment
@@ -29,7 +27,6 @@ from gateway.tallies import level_of
 from gateway.turns import Turn
 from registry.signature import Signature
 from registry.tensors import Batch, InferRequest
-from tracking.errors import DeadlineExceeded
 
 _END = object()
 
@@ -63,9 +60,11 @@ class GrpcTalks:
         self._holdings = holdings
 
     async def answer(
-        self, assignment: Assignment, asked: Asked, body: bytes, turn: Turn
+        self, assignment: Assignment, deadline_s: float, asked: Asked, body: bytes, turn: Turn
     ) -> Told | None:
         """Answer a request in pieces, as it wants, if the model talks.
+
+        The time that its body gives begins here.
 
         Returns:
             What was told; ``None`` where the usual path answers.
@@ -79,12 +78,12 @@ class GrpcTalks:
                 return None
             turn.pass_on()
             request, subject = _subject(servable, asked, body, turn)
-            left_s = math.inf if request.timeout_us is None else request.timeout_us * 1e-6
-            speech = Speech(assignment, asked, request, servable.signature, began_s + left_s)
+            until_s = sooner(deadline_s, request.timeout_us, began_s)
+            speech = Speech(assignment, asked, request, servable.signature, until_s)
             params = dict(request.params) if isinstance(subject, Batch) else {}
             observe_assignment(assignment.model, assignment.variant, assignment.reason)
             with level_of(assignment.model):
-                talk = await _in_time(
+                talk = await in_time(
                     lambda: servable.talk(subject, params, is_stream=True), speech.until_s
                 )
                 try:
@@ -101,7 +100,7 @@ async def _relay(talk: Talk, speech: Speech, turn: Turn) -> Told:
     assignment, held = speech.assignment, None
     try:
         while True:
-            piece = await _in_time(lambda: anext(talk, _END), speech.until_s)
+            piece = await in_time(lambda: anext(talk, _END), speech.until_s)
             if held is not None and piece is not _END:
                 await turn.say(held, is_last=False)
                 held = None
@@ -137,20 +136,3 @@ def _subject(
     if request.priority is not None:
         CALLER.set(Caller(asked.caller.key, priority_of(request.priority)))
     return request, subject
-
-
-async def _in_time(begin: Callable[[], Awaitable[Any]], until_s: float) -> Any:
-    """Do some work, if there is time for it.
-
-    Raises:
-        DeadlineExceeded: There is none, or it took longer.
-    """
-    left_s = until_s - time.monotonic()
-    message = "The model had not told everything when the time for this request was over."
-    if left_s <= 0:  # what is there already is had without waiting, and no timer would end it
-        raise DeadlineExceeded(message)
-    try:
-        async with asyncio.timeout(None if left_s == math.inf else left_s):
-            return await begin()
-    except TimeoutError:
-        raise DeadlineExceeded(message) from None

@@ -232,7 +232,7 @@ class Predict:
         """Have a request answered if its model talks, as ``tell_or_fall_back`` does."""
         assignment = await self._assign(asked, deadline_s)
         stable = partial(self._stable, asked, Reason.FALLBACK_ERROR)
-        return await tell_or_fall_back(telling, assignment, stable)
+        return await tell_or_fall_back(telling, assignment, stable, deadline_s)
 
     async def _refuse(self, failure: Failure, send: Send) -> None:
         """Tell why a request is not answered, and count it."""

@@ -1,10 +1,12 @@
 """Answers as server-sent events, and answers to documents, of models that talk. Event loop only.
 
 Called by ``predict`` where the usual path may not do. The first piece decides: until it is there a
-refusal has its status, later it is an event. A caller who leaves stops the model.
+refusal has its status, later it is an event. A caller who leaves stops the model, and so does the
+end of the request's time.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -13,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.asgi import Headers, Receive, Scope, Send, send_answer
+from gateway.deadlines import in_time, sooner
 from gateway.errors import Refusal, render
 from gateway.lines import Asked
 from gateway.metrics import observe_assignment, observe_fallback
@@ -31,7 +34,6 @@ from gateway.questions import Holdings
 from gateway.routing.table import CANDIDATE, Assignment, Reason
 from gateway.serving.crew import Crew
 from gateway.serving.runner import Runner
-from gateway.serving.talking import Talk
 from gateway.tallies import level_of
 from registry.route import VersionKey
 from registry.tensors import Batch, InferRequest
@@ -69,24 +71,24 @@ class Told(Struct, frozen=True):
     fallback: str = ""
 
 
-Telling = Callable[[Assignment], Awaitable[Told | None]]
-"""Answers by a version, if its model talks."""
+Telling = Callable[[Assignment, float], Awaitable[Told | None]]
+"""Answers by a version until a moment, if its model talks."""
 
 
 async def tell_or_fall_back(
-    telling: Telling, assignment: Assignment, stable: Callable[[], Assignment]
+    telling: Telling, assignment: Assignment, stable: Callable[[], Assignment], deadline_s: float
 ) -> Told | None:
-    """Have a request answered if its model talks; by stable where the candidate refuses.
+    """Have a request answered if its model talks; by stable where the candidate refuses in time.
 
     Raises:
         StagedoorError: It is refused; nothing was told.
     """
     try:
-        return await telling(assignment)
+        return await telling(assignment, deadline_s)
     except StagedoorError:
-        if assignment.variant != CANDIDATE:
+        if assignment.variant != CANDIDATE or time.monotonic() >= deadline_s:
             raise
-    told = await telling(stable())
+    told = await telling(stable(), deadline_s)
     if told is not None:
         observe_fallback(assignment.model, Reason.FALLBACK_ERROR)
     return told
@@ -107,41 +109,58 @@ class Talks:
         self._holdings = holdings
 
     async def answer(
-        self, assignment: Assignment, asked: Asked, body: bytes, exchange: Exchange
+        self,
+        assignment: Assignment,
+        deadline_s: float,
+        asked: Asked,
+        body: bytes,
+        exchange: Exchange,
     ) -> Told | None:
         """Answer a request, if it is one of these; ``None`` where the usual path answers.
+
+        The time that its body gives begins here.
 
         Raises:
             StagedoorError: It is refused; nothing was sent.
         """
-        is_stream = _is_stream(asked, exchange.scope)
+        is_stream, began_s = _is_stream(asked, exchange.scope), time.monotonic()
         with self._holdings.lease(assignment.key) as servable:
             if not isinstance(servable, Runner | Crew) or not servable.can_talk:
                 if asked.call.action is not Action.STREAM:
                     return None
-                pieces: AsyncIterator[Any] = _whole(servable, asked, body)
+                request = _decoded(servable, asked, body)
+                until_s = sooner(deadline_s, request.timeout_us, began_s)
+                pieces = _in_time(_whole(servable, request, until_s), until_s)
                 return await self._stream(assignment, asked, pieces, exchange)
-            subject, params = _subject(servable, asked, body)
+            subject, params, timeout_us = _subject(servable, asked, body)
             if not is_stream and isinstance(subject, Batch):
                 return None
             observe_assignment(assignment.model, assignment.variant, assignment.reason)
+            until_s = sooner(deadline_s, timeout_us, began_s)
             with level_of(assignment.model):
-                talk = await servable.talk(subject, params, is_stream=is_stream)
+                talk = await in_time(
+                    lambda: servable.talk(subject, params, is_stream=is_stream), until_s
+                )
+                pieces = _in_time(talk, until_s)
                 try:
                     if is_stream:
-                        return await self._stream(assignment, asked, talk, exchange)
-                    return await self._answer_document(assignment, asked, talk, exchange)
+                        return await self._stream(assignment, asked, pieces, exchange)
+                    return await self._answer_document(assignment, asked, pieces, exchange)
                 finally:
                     talk.close()
 
     async def _answer_document(
-        self, assignment: Assignment, asked: Asked, talk: Talk, exchange: Exchange
+        self,
+        assignment: Assignment,
+        asked: Asked,
+        pieces: AsyncIterator[Any],
+        exchange: Exchange,
     ) -> Told:
         """Send the one piece that there is, as the model gave it."""
-        pieces = [piece async for piece in talk]
-        if len(pieces) != 1:
+        given = [piece async for piece in pieces]
+        if len(given) != 1:
             raise ModelFailed("The model gave no answer.")
-        piece = pieces[0]
+        piece = given[0]
         if asked.call.protocol is ProtocolName.GENERATE:
             told = v2_generate.encode_value(piece, assignment.key)
         else:
@@ -195,8 +214,8 @@ def _is_stream(asked: Asked, scope: Scope) -> bool:
 
 def _subject(
     servable: Runner | Crew, asked: Asked, body: bytes
-) -> tuple[Batch | dict[str, Any], dict[str, Any]]:
-    """Return what a request is about, rows or a document, and its parameters."""
+) -> tuple[Batch | dict[str, Any], dict[str, Any], int | None]:
+    """Return what a request is about, rows or a document, its parameters, and its time in µs."""
     protocol, content_type = asked.call.protocol, asked.body_head.content_type
     document: dict[str, Any] | None = None
     if servable.takes_documents and protocol is ProtocolName.MLFLOW:
@@ -205,19 +224,25 @@ def _subject(
         document = v2_generate.read_object(body, content_type)
     if document is not None:
         check_params(document)
-        return document, {}
+        is_generate = protocol is ProtocolName.GENERATE
+        return document, {}, v2_generate.timeout_us_in(document) if is_generate else None
     request = _decoded(servable, asked, body)
-    return request.batch, dict(request.params)
+    return request.batch, dict(request.params), request.timeout_us
 
 
 def _decoded(servable: Any, asked: Asked, body: bytes) -> InferRequest:
     return decode(asked.call.protocol, body, asked.body_head, servable.signature)
 
 
-async def _whole(servable: Any, asked: Asked, body: bytes) -> AsyncIterator[Any]:
+async def _in_time(pieces: AsyncIterator[Any], until_s: float) -> AsyncIterator[Any]:
+    """Yield pieces as they come, while there is time for them."""
+    while (piece := await in_time(lambda: anext(pieces, _END), until_s)) is not _END:
+        yield piece
+
+
+async def _whole(servable: Any, request: InferRequest, until_s: float) -> AsyncIterator[Any]:
     """Yield the answer of a model that does not talk: one piece, as the extension has it."""
-    request = _decoded(servable, asked, body)
-    prediction = await servable.predict(request.batch, request.params)
+    prediction = await servable.predict(request.batch, request.params, until_s)
     key = servable.key
     yield msgspec.Raw(WIRES[ProtocolName.GENERATE].encode(prediction, request, key))
 

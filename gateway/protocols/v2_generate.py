@@ -14,7 +14,13 @@ from gateway.protocols.events import encode_piece
 from gateway.protocols.media import check_json
 from gateway.protocols.mlflow_scoring import json_object
 from gateway.protocols.plan import Column, Tensor, plan_for
-from gateway.protocols.v2_request import RESERVED, RESERVED_PREFIX, ROUTING_KEY
+from gateway.protocols.v2_request import (
+    RESERVED,
+    RESERVED_PREFIX,
+    ROUTING_KEY,
+    TIMEOUT,
+    timeout_us_of,
+)
 from registry.route import VersionKey
 from registry.signature import Signature
 from registry.tensors import InferRequest, Prediction
@@ -35,11 +41,13 @@ def decode(body: bytes, content_type: str | None, signature: Signature | None) -
         UnsupportedMedia: It is not JSON in UTF-8.
         TooLarge: It holds too many values.
         MalformedBody: It is not a JSON object, or its parameters are none.
+        InvalidRequest: Its time is none.
         InputMismatch: The values do not fit the signature.
     """
     plan = plan_for(signature)
     given = read_object(body, content_type)
     request_id = _id(given)
+    timeout_us = timeout_us_in(given)
     params = _parameters(given)
     items: tuple[Column | Tensor, ...] = (*plan.columns, *plan.tensors)
     names = [item.name for item in items]
@@ -49,7 +57,7 @@ def decode(body: bytes, content_type: str | None, signature: Signature | None) -
     if key is not None and not isinstance(key, str):
         raise MalformedBody(f"Parameter {ROUTING_KEY!r} is not a string.")
     batch = conform_records([record], plan)
-    return InferRequest(batch, params, request_id, routing_key=key)
+    return InferRequest(batch, params, request_id, routing_key=key, timeout_us=timeout_us)
 
 
 def encode(prediction: Prediction, request: InferRequest, key: VersionKey) -> bytes:
@@ -97,6 +105,16 @@ def _id(given: dict[str, Any]) -> str | None:
     if found is None or isinstance(found, str):
         return found
     raise MalformedBody("'id' is not a string.")
+
+
+def timeout_us_in(given: dict[str, Any]) -> int | None:
+    """Return how many microseconds a request may take by its parameters, if they say.
+
+    Raises:
+        InvalidRequest: It is no whole number of them.
+    """
+    parameters = given.get("parameters")
+    return timeout_us_of(parameters.get(TIMEOUT)) if isinstance(parameters, dict) else None
 
 
 def _parameters(given: dict[str, Any]) -> dict[str, Any]:

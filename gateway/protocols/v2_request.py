@@ -77,7 +77,7 @@ def request_of(
         allows_null=given.get(NULLS) is True,
         is_raw=_flag(given, ALL_RAW) or False,
         raw_by_name=_raw_by_name(outputs or ()),
-        timeout_us=_timeout_us(given.get(TIMEOUT)),
+        timeout_us=timeout_us_of(given.get(TIMEOUT)),
         priority=given.get(PRIORITY),
     )
 
@@ -102,7 +102,12 @@ def _for_the_model(given: Mapping[str, Scalar]) -> dict[str, Any]:
     }
 
 
-def _timeout_us(value: Scalar) -> int | None:
+def timeout_us_of(value: Scalar) -> int | None:
+    """Return how long a request may take by its parameter; ``None`` where that does not say.
+
+    Raises:
+        InvalidRequest: It is no whole number of microseconds.
+    """
     if value is None:
         return None
     if type(value) is not int or value < 0:
