@@ -9,7 +9,6 @@ start, in the worker: it does not outlive a fork.
 import asyncio
 import importlib
 import json
-import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -22,6 +21,8 @@ from msgspec import Struct
 from gateway.auth.door import Door, Head
 from gateway.auth.policy import LOCAL, Permission
 from gateway.errors import Refusal, render
+from gateway.grpc_health import HEALTH, Health
+from gateway.grpc_status import code_of, end
 from gateway.lines import Asked, labels_of
 from gateway.metrics import observe_request
 from gateway.outcomes import observe_departure, observe_refusal
@@ -53,12 +54,6 @@ from tracking.errors import (
     Unavailable,
 )
 
-_CODES = {
-    401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 405: "UNIMPLEMENTED",
-    409: "FAILED_PRECONDITION", 412: "FAILED_PRECONDITION", 429: "RESOURCE_EXHAUSTED",
-    501: "UNIMPLEMENTED", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED", 507: "RESOURCE_EXHAUSTED",
-}  # fmt: skip
-"""HTTP's status to gRPC's: any other below 500 is INVALID_ARGUMENT, any above INTERNAL."""
 _OVERHEAD_BYTES = 1 << 20
 """What a message may hold besides its tensors."""
 _PARTING_S = 1.0
@@ -128,7 +123,7 @@ class GrpcServer:
         self._stalled_s = stalled_s
         self._max_message_bytes = max_body_bytes + _OVERHEAD_BYTES
         self._server: Any = None
-        self._health: Any = None
+        self._health = Health(predict, self._admit)
 
     async def start(self) -> None:
         """Begin to listen.
@@ -138,17 +133,13 @@ class GrpcServer:
         """
         try:
             grpc = importlib.import_module("grpc")
-            health = importlib.import_module("grpc_health.v1.health")
             reflection = importlib.import_module("grpc_reflection.v1alpha.reflection")
         except ImportError as error:
             message = "server.grpc_port is set, but grpcio is not installed: add stagedoor[grpc]."
             raise InvalidRequest(message) from error
         self._server = grpc.aio.server(options=self._options())
-        self._server.add_generic_rpc_handlers([self._handlers(grpc)])
-        self._health = health.aio.HealthServicer()
-        add = importlib.import_module("grpc_health.v1.health_pb2_grpc")
-        add.add_HealthServicer_to_server(self._health, self._server)
-        names = (f"{PACKAGE}.{SERVICE}", health.SERVICE_NAME, reflection.SERVICE_NAME)
+        self._server.add_generic_rpc_handlers([self._handlers(grpc), self._health.handlers(grpc)])
+        names = (f"{PACKAGE}.{SERVICE}", HEALTH, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server, pool=_all_descriptors())
         try:
             self._server.add_insecure_port(self._address)
@@ -156,20 +147,13 @@ class GrpcServer:
             message = f"Cannot listen on {self._address!r} for gRPC."
             raise InvalidRequest(message) from error
         await self._server.start()
-        await self._tell(is_serving=True)
 
     async def stop(self, grace_s: float) -> None:
         """Take no more calls, and let those under way finish."""
         if self._server is not None:
-            await self._tell(is_serving=False)
+            self._health.stop()
             await self._server.stop(grace_s)
             self._server = None
-
-    async def _tell(self, *, is_serving: bool) -> None:
-        status = importlib.import_module("grpc_health.v1.health_pb2").HealthCheckResponse
-        value = status.SERVING if is_serving else status.NOT_SERVING
-        for service in ("", f"{PACKAGE}.{SERVICE}"):
-            await self._health.set(service, value)
 
     def _options(self) -> list[tuple[str, int]]:
         return [
@@ -181,19 +165,17 @@ class GrpcServer:
 
     def _handlers(self, grpc: Any) -> Any:
         unary = grpc.unary_unary_rpc_method_handler
-        handlers = {name: unary(partial(self._serve, grpc, name)) for name in METHODS}
+        handlers = {name: unary(partial(self._serve, name)) for name in METHODS}
         handlers[STREAM] = grpc.stream_stream_rpc_method_handler(partial(self._stream, grpc))
         return grpc.method_handlers_generic_handler(f"{PACKAGE}.{SERVICE}", handlers)
 
-    async def _serve(self, grpc: Any, name: str, request: bytes, context: Any) -> bytes:
+    async def _serve(self, name: str, request: bytes, context: Any) -> bytes:
         """Answer one call, or end it with a status."""
         answered, refusal = await self._answered(name, request, context)
         if refusal is None:
             return answered
-        code = getattr(grpc.StatusCode, code_of(refusal.status))
-        context.set_trailing_metadata(_trailers(refusal))
-        await context.abort(code, refusal.message)
-        raise AssertionError(code)  # abort has raised
+        await end(context, refusal)
+        raise AssertionError  # that has raised
 
     async def _stream(self, grpc: Any, requests: AsyncIterator[bytes], context: Any) -> None:
         """Answer all requests of a stream; a refusal is an answer like any other."""
@@ -335,12 +317,6 @@ class GrpcServer:
         return written
 
 
-def code_of(status: int) -> str:
-    """Return the name of gRPC's status for one of HTTP's."""
-    is_ours = status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return _CODES.get(status, "INTERNAL" if is_ours else "INVALID_ARGUMENT")
-
-
 def _call(method: Method, protocol: ProtocolName, parsed: Any) -> Call:
     model = getattr(parsed, method.name) if method.name else None
     version = getattr(parsed, method.version) if method.version else ""
@@ -366,12 +342,6 @@ def _body(method: Method, parsed: Any) -> bytes:
     if method.action in (Action.LOAD, Action.UNLOAD):
         return json.dumps({"parameters": dict.fromkeys(parsed.parameters, True)}).encode()
     return b""
-
-
-def _trailers(refusal: Refusal) -> tuple[tuple[str, str], ...]:
-    trailers = (("stagedoor-request-id", refusal.request_id), ("stagedoor-code", refusal.code))
-    after_ms = str(math.ceil(refusal.retry_after_s * 1000))
-    return (*trailers, ("retry-after-ms", after_ms)) if refusal.is_retryable else trailers
 
 
 def _all_descriptors() -> Any:

@@ -336,6 +336,10 @@ class Predict:
         """Return what a request that failed is counted under."""
         return labels_of(self._blamed(asked), protocol)
 
+    def has(self, model: str) -> bool:
+        """Whether there is such a model, also if nothing can answer for it."""
+        return model in self._table().models
+
     def _blamed(self, asked: Asked | None) -> Assignment | None:
         """Return whose request failed: routing is pure, so asking again gives the same."""
         if asked is None or asked.call.action not in _INFERRING:
