@@ -19,8 +19,9 @@ from typing import Any
 from msgspec import Struct
 
 from gateway.auth.door import Door, Head
-from gateway.auth.policy import LOCAL, Permission
+from gateway.auth.policy import Permission, Principal
 from gateway.errors import Refusal, render
+from gateway.grpc_head import read_head, scope_of, tell_who
 from gateway.grpc_health import HEALTH, Health
 from gateway.grpc_status import code_of, end
 from gateway.lines import Asked, labels_of
@@ -38,10 +39,10 @@ from gateway.protocols.v2_messages import (
     descriptor_pool,
     message,
 )
-from gateway.protocols.v2_request import ROUTING_KEY
 from gateway.protocols.wires import BodyHead
 from gateway.replies import Answer
 from gateway.request_ids import RequestIds
+from gateway.routing.table import Assignment
 from gateway.talks import Told
 from gateway.turns import STALLED_S, Stalled, Stream, Turn
 from gateway.watching import Watcher
@@ -216,71 +217,78 @@ class GrpcServer:
     ) -> tuple[bytes, Refusal | None]:
         request_id = self._ids.take()
         try:
-            client = await self._admit(TABLE[name].permission, context)
+            principal = await self._admit(TABLE[name].permission, context)
             if name == "ModelInfer":
-                return await self._infer(request, (request_id, client), context, turn)
+                return await self._infer(request, (request_id, principal), context, turn)
+            tell_who(context, self._predict.headers(request_id, None))
             return await self._ask(name, request, request_id), None
         except Exception as error:  # noqa: BLE001  # the outermost frame: rendered, or logged there
             refusal = render(error, request_id)
             self._note_refusal(refusal)
             return b"", refusal
 
-    def _note_refusal(self, refusal: Refusal) -> None:
+    def _note_refusal(self, refusal: Refusal, blamed: Assignment | None = None) -> None:
         rpc_status = code_of(refusal.status)
         told = Ending(refusal.request_id, refusal.status, refusal.code, rpc_status=rpc_status)
-        self._predict.note_ending(None, told)
+        self._predict.note_ending(blamed, told)
 
-    async def _admit(self, permission: Permission, context: Any) -> str:
-        """Let a call in; name who asks: who is logged in, or else a machine."""
+    async def _admit(self, permission: Permission, context: Any) -> Principal | None:
+        """Let a call in, and return who asks."""
         head = Head()
         for key, value in context.invocation_metadata() or ():
             if key == "authorization":
                 head.authorization = value.encode() if isinstance(value, str) else value
-        principal = await self._door.admit(_SCOPE, head, permission)
-        if principal is not None and principal is not LOCAL:
-            return principal.name
-        machine, _, _port = str(context.peer()).rpartition(":")
-        return machine
+        return await self._door.admit(_SCOPE, head, permission)
 
     async def _infer(
-        self, request: bytes, who: tuple[str, str], context: Any, turn: Turn | None
+        self, request: bytes, who: tuple[str, Principal | None], context: Any, turn: Turn | None
     ) -> tuple[bytes, Refusal | None]:
         """Answer one request's rows, or say why not; either is counted.
 
         Of an answer that its turn told in pieces nothing is left.
         """
-        request_id, client = who
+        request_id, principal = who
         started_s = time.perf_counter()
         asked: Asked | None = None
         try:
             parsed = parse("ModelInferRequest", request) if turn is None else turn.read(request)
-            asked = _asked(parsed, request_id, client)
+            call = _call(TABLE["ModelInfer"], ProtocolName.V2_GRPC, parsed)
+            asked = read_head(call, parsed, scope_of(context, principal), request_id)
             deadline_s = self._deadline_of(asked, context)
             with self._predict.intake.hold(asked.call.model, len(request), asked.caller):
                 answer = await self._made(asked, request, deadline_s, turn)
         except asyncio.CancelledError:
-            labels = self._predict.labels_of(asked, ProtocolName.V2_GRPC)
+            labels = labels_of(self._predict.blamed(asked), ProtocolName.V2_GRPC)
             observe_departure(labels, "cancelled", time.perf_counter() - started_s)
             raise
         except Exception as error:  # noqa: BLE001  # rendered, or logged there
-            refusal = render(error, request_id)
-            self._note_refusal(refusal)
-            labels = self._predict.labels_of(asked, ProtocolName.V2_GRPC)
+            refusal, blamed = render(error, request_id), self._predict.blamed(asked)
+            if turn is None:
+                tell_who(context, self._predict.headers(request_id, blamed))
+            self._note_refusal(refusal, blamed)
+            labels = labels_of(blamed, ProtocolName.V2_GRPC)
             observe_refusal(labels, error, refusal.status, time.perf_counter() - started_s)
             return b"", refusal
-        told = (
-            Told(answer.assignment, fallback=answer.fallback)
-            if isinstance(answer, Answer)
-            else answer
-        )
+        told = _told(answer)
+        if turn is None:
+            tell_who(context, self._predict.headers(request_id, told.assignment), told.fallback)
+        self._count(asked, told, started_s)
+        return answer.encoded.body if isinstance(answer, Answer) else b"", None
+
+    def _count(self, asked: Asked, told: Told, started_s: float) -> None:
+        """Count an answered request, and note its ending if it is watched."""
         rpc_status = "OK" if told.status == HTTPStatus.OK else code_of(told.status)
         ending = Ending(
-            request_id, told.status, told.code, rpc_status=rpc_status, fallback=told.fallback
+            asked.request_id,
+            told.status,
+            told.code,
+            rpc_status=rpc_status,
+            fallback=told.fallback,
+            key=asked.key,
         )
         self._predict.note_ending(told.assignment, ending)
         labels = labels_of(told.assignment, ProtocolName.V2_GRPC)
         observe_request(labels, str(int(told.status)), time.perf_counter() - started_s)
-        return answer.encoded.body if isinstance(answer, Answer) else b"", None
 
     async def _made(
         self, asked: Asked, request: bytes, deadline_s: float, turn: Turn | None
@@ -329,10 +337,10 @@ def _call(method: Method, protocol: ProtocolName, parsed: Any) -> Call:
     return Call(protocol, method.action, method.permission, model, ref)
 
 
-def _asked(parsed: Any, request_id: str, client: str) -> Asked:
-    call = _call(TABLE["ModelInfer"], ProtocolName.V2_GRPC, parsed)
-    key = parsed.parameters[ROUTING_KEY].string_param if ROUTING_KEY in parsed.parameters else ""
-    return Asked(call, BodyHead(), key.encode(), request_id, client=client)
+def _told(answer: Answer | Told) -> Told:
+    if isinstance(answer, Told):
+        return answer
+    return Told(answer.assignment, fallback=answer.fallback)
 
 
 def _body(method: Method, parsed: Any) -> bytes:

@@ -34,7 +34,8 @@ def trailers(refusal: Refusal) -> Metadata:
 
 
 async def end(context: Any, refusal: Refusal) -> None:
-    """End a call by a refusal; does not return."""
+    """End a call by a refusal, beside what was set to be told already; does not return."""
     code = getattr(importlib.import_module("grpc").StatusCode, code_of(refusal.status))
-    await context.abort(code, refusal.message, trailers(refusal))
+    told = {**dict(context.trailing_metadata() or ()), **dict(trailers(refusal))}
+    await context.abort(code, refusal.message, tuple(told.items()))
     raise AssertionError(code)  # abort has raised

@@ -141,8 +141,10 @@ class Lines:
         has_other = line is not None and line.is_default and model_header(scope) is not None
         return None if has_other else line
 
-    def answer_headers(self, assignment: Assignment) -> Headers:
-        """Return who answered; what the body is, and the request's id, are not in it."""
+    def answer_headers(self, assignment: Assignment | None) -> Headers:
+        """Return who answered, if known; what the body is, and the request's id, are not in it."""
+        if assignment is None:
+            return self.common_headers
         return [
             (MODEL_HEADER, quote(assignment.model, safe="").encode()),
             (b"stagedoor-version", str(assignment.key.version).encode()),

@@ -38,14 +38,18 @@ class Failure(Struct, frozen=True):
     started_s: float
 
 
-async def tell(failure: Failure, send: Send, common_headers: Headers) -> Refusal:
-    """Tell the caller why a request is not answered; return what was told."""
+async def tell(failure: Failure, send: Send, headers: Headers) -> Refusal:
+    """Tell the caller why a request is not answered; return what was told.
+
+    Args:
+        failure: Why.
+        send: ASGI's.
+        headers: Which request it is, and who was to answer it.
+    """
     refusal = render(failure.error, failure.request_id)
     wire = WIRES[failure.protocol]
     reply = wire.render_error(refusal.status, refusal.code, refusal.message, refusal.request_id)
-    identity = (b"stagedoor-request-id", failure.request_id.encode())
-    headers = [JSON, identity, *refusal.headers(), *common_headers]
-    await send_answer(send, refusal.status, reply, headers)
+    await send_answer(send, refusal.status, reply, [JSON, *refusal.headers(), *headers])
     return refusal
 
 

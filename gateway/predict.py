@@ -22,11 +22,11 @@ from gateway.flights import Desk, Ticket
 from gateway.grpc_talks import GrpcTalks
 from gateway.intake import Intake
 from gateway.lines import Asked, Line, Lines, Way, labels_of, read_asked
-from gateway.metrics import RequestLabels, observe_assignment, observe_fallback, observe_request
+from gateway.metrics import observe_assignment, observe_fallback, observe_request
 from gateway.outcomes import Failure, observe_departure, observe_refusal, tell
 from gateway.place import Place
 from gateway.probe import During, Ending
-from gateway.protocols.call import ABOUT_SERVER, Action, ProtocolName, parse_call, protocol_of
+from gateway.protocols.call import ABOUT_SERVER, Action, parse_call, protocol_of
 from gateway.protocols.wires import JSON, encode, is_plain
 from gateway.questions import Holdings, Questions, Shelf
 from gateway.quotas import Quotas
@@ -197,7 +197,7 @@ class Predict:
                 body = await read_body(hold.counted(receive))
                 made: Told | Answer | None = None
                 if asked.call.protocol in TALKING:
-                    exchange = Exchange(scope, receive, send, self._headers)
+                    exchange = Exchange(scope, receive, send, self.headers)
                     talk = partial(self._talks.answer, asked=asked, body=body, exchange=exchange)
                     made = await self.talk(asked, deadline_s, talk)
                 if made is None:
@@ -210,13 +210,14 @@ class Predict:
         self._count(asked, told, started_s)
 
     async def _send(self, answer: Answer, request_id: str, send: Send) -> Told:
-        headers = [*self._headers(request_id, answer.assignment), *answer.encoded.headers]
+        headers = [*self.headers(request_id, answer.assignment), *answer.encoded.headers]
         if answer.fallback:
             headers.append((b"stagedoor-fallback", answer.fallback.encode()))
         await send_answer(send, _OK, answer.encoded.body, headers)
         return Told(answer.assignment, fallback=answer.fallback)
 
-    def _headers(self, request_id: str, assignment: Assignment) -> Headers:
+    def headers(self, request_id: str, assignment: Assignment | None) -> Headers:
+        """Return which request it is, and who answered or was to answer it, if that is known."""
         return [id_header(request_id), *self._lines.answer_headers(assignment)]
 
     def _count(self, asked: Asked, told: Told, started_s: float) -> None:
@@ -237,12 +238,12 @@ class Predict:
     async def _refuse(self, failure: Failure, send: Send) -> None:
         """Tell why a request is not answered, and count it."""
         asked, elapsed_s = failure.asked, time.perf_counter() - failure.started_s
-        blamed = self._blamed(asked)
+        blamed = self.blamed(asked)
         labels = labels_of(blamed, failure.protocol)
         if isinstance(failure.error, CallerLeft):
             observe_departure(labels, "disconnected", elapsed_s)
             return
-        refusal = await tell(failure, send, self._lines.common_headers)
+        refusal = await tell(failure, send, self.headers(failure.request_id, blamed))
         if asked is None or asked.call.action not in _INFERRING:
             return
         self.note_ending(
@@ -332,15 +333,11 @@ class Predict:
             )
             raise ModelNotReady(message) from None
 
-    def labels_of(self, asked: Asked | None, protocol: ProtocolName) -> RequestLabels:
-        """Return what a request that failed is counted under."""
-        return labels_of(self._blamed(asked), protocol)
-
     def has(self, model: str) -> bool:
         """Whether there is such a model, also if nothing can answer for it."""
         return model in self._table().models
 
-    def _blamed(self, asked: Asked | None) -> Assignment | None:
+    def blamed(self, asked: Asked | None) -> Assignment | None:
         """Return whose request failed: routing is pure, so asking again gives the same."""
         if asked is None or asked.call.action not in _INFERRING:
             return None

@@ -1,8 +1,9 @@
-"""Time and room over gRPC: a real server and a real client, in one process."""
+"""Time, room and metadata over gRPC: a real server and a real client, in one process."""
 
 import asyncio
 import math
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import grpc
@@ -13,8 +14,9 @@ from gateway.grpc_server import GrpcServer
 from gateway.predict import Predict
 from gateway.protocols.v2_messages import message
 from gateway.queue_metrics import CANCELLED
-from registry.route import Route
-from tests.gateway.patients import predict_of, stable
+from gateway.serving.callers import Caller, Priority
+from registry.route import Route, Split
+from tests.gateway.patients import SPLIT, candidate, predict_of, stable
 from tests.gateway.serving.specimens import eventually
 from tests.interop.client import free_port
 
@@ -109,3 +111,74 @@ def test_who_cancels_is_not_waited_for_and_is_counted() -> None:
 
     assert tell(predict, story)
     assert counted._value.get() == before + 1  # noqa: SLF001
+
+
+async def trailers_of(call: Any) -> dict[str, str]:
+    await call
+    return dict(await call.trailing_metadata())
+
+
+def test_who_answered_is_told_as_over_http() -> None:
+    answered = tell(predict_of(ROUTE, stable()), lambda call: trailers_of(call(request())))
+    failed = tell(predict_of(ROUTE, stable(is_full=True)), lambda call: refused(call(request())))[1]
+
+    identity = {
+        "stagedoor-model": "oak",
+        "stagedoor-version": "1",
+        "stagedoor-stage": "Production",
+        "stagedoor-variant": "stable",
+        "stagedoor-epoch": "1",
+        "stagedoor-worker": "w",
+    }
+    assert answered.pop("stagedoor-request-id")
+    assert answered == identity
+    assert failed.items() >= identity.items()
+    assert failed["stagedoor-code"] == "TEMPORARILY_UNAVAILABLE"
+
+
+def test_stable_in_the_candidates_place_says_why() -> None:
+    predict = predict_of(SPLIT, stable(), candidate(needs_s=9e9))
+
+    told = tell(predict, lambda call: trailers_of(call(request())))
+
+    assert (told["stagedoor-fallback"], told["stagedoor-version"]) == ("fallback_error", "1")
+
+
+def test_a_callers_metadata_is_read_as_headers_are() -> None:
+    """The time, the priority and the key; the owner of a key is a client, as over HTTP."""
+    asked = stable()
+    head = {"stagedoor-timeout-ms": "5000", "stagedoor-priority": "batch", "stagedoor-key": "k"}
+
+    async def story(call: Call) -> list[Any]:
+        await call(request(), metadata=tuple(head.items()))
+        bad = [("stagedoor-timeout-ms", "soon"), ("stagedoor-priority", "now")]
+        bad.append(("stagedoor-key", "k" * 600))
+        return [(await refused(call(request(), metadata=(each,))))[0] for each in bad]
+
+    codes = tell(predict_of(ROUTE, asked), story)
+
+    [left_s] = asked.left_s
+    assert 0 < left_s <= 5
+    assert asked.callers == [Caller("key k", Priority.BATCH)]
+    assert codes == [grpc.StatusCode.INVALID_ARGUMENT] * 3
+
+
+def test_a_key_in_the_metadata_routes_like_one_in_the_body_and_goes_before_it() -> None:
+    half = Route(production=1, staging=2, split=Split("s", "Staging", 5_000))
+    keys = [f"user-{number}" for number in range(20)]
+
+    async def versions(call: Call, *, in_body: bool) -> list[str]:
+        told = []
+        for key in keys:
+            asked = request()
+            asked.parameters["routing_key"].string_param = key if in_body else "other"
+            head = () if in_body else (("stagedoor-key", key),)
+            told.append((await trailers_of(call(asked, metadata=head)))["stagedoor-version"])
+        return told
+
+    predict = predict_of(half, stable(), candidate())
+    by_body = tell(predict, partial(versions, in_body=True))
+    by_head = tell(predict, partial(versions, in_body=False))
+
+    assert by_body == by_head
+    assert set(by_body) == {"1", "2"}

@@ -213,6 +213,24 @@ def test_a_failing_stable_is_an_error_of_the_model() -> None:
     assert (reply.status, reply.body["error_code"]) == (500, "MODEL_FAILED")
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/models/iris/1/invocations", b"{}", 400),
+        ("/v2/models/iris/versions/1/infer", b"{}", 400),
+        ("/models/iris/1/invocations", BODY, 500),
+        ("/models/iris/4/invocations", BODY, 503),
+    ],
+)
+def test_a_refusal_says_who_was_to_answer(path: str, body: bytes, status: int) -> None:
+    reply = Worker(Route(production=1), broken=(1,)).post(path, body)
+
+    told = [reply.headers.get(f"stagedoor-{name}") for name in ("model", "version", "epoch")]
+    assert (reply.status, told) == (status, ["iris", "4" if status == 503 else "1", "7"])
+    assert reply.headers["stagedoor-request-id"] == "0190-abc"
+    assert reply.headers["stagedoor-worker"] == "w0"
+
+
 def test_a_key_in_the_body_routes_like_one_in_the_head() -> None:
     half = Split(split_id="s", candidate="Staging", weight_bp=5_000)
     worker = Worker(Route(production=1, staging=2, split=half))
