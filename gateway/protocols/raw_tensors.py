@@ -1,7 +1,7 @@
 """Tensors as raw bytes: little-endian, row-major, no padding. Pure; both ways.
 
-Called by ``v2_binary.py``. BOOL is one byte a value, BYTES a length of four bytes and then the
-bytes; BF16 comes in as raw bytes only and is widened to FP32.
+Called by ``v2_binary.py`` and ``v2_grpc.py``. BOOL is one byte a value, BYTES a length of four
+bytes and then the bytes; BF16 comes in as raw bytes only and is widened to FP32.
 """
 
 import math
@@ -21,6 +21,11 @@ from tracking.errors import InvalidRequest, MalformedBody, TooLarge
 BF16 = "BF16"
 """A float of eight bits of exponent and seven of fraction: the upper half of an FP32."""
 
+MISSING = "missing"
+"""The parameter of an output whose BYTES are not all there: bytes have no word for it, and an
+empty one is a text, too."""
+
+_WITH_GAPS = "OM"
 _LENGTH_BYTES = 4
 _HALF_BITS = 16
 _ON_THE_WIRE = {
@@ -63,16 +68,29 @@ def read_raw(
 
 
 def write_raw(array: NDArray[Any], *, name: str) -> bytes:
-    """Return an array's bytes.
+    """Return an array's bytes; an element that is missing is empty.
 
     Raises:
-        InvalidRequest: It holds a missing value, for which raw bytes have no word, or what no
-            tensor can.
+        InvalidRequest: It holds what no tensor can.
         ModelFailed: Its type is none that a datatype can hold.
     """
     if datatype_of(array.dtype) == BYTES:
         return b"".join(_framed(value, name) for value in plain_list(array.reshape(-1)))
     return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def missing_in(array: NDArray[Any]) -> dict[str, str]:
+    """Return the parameter that says which elements of an output are missing, if any are.
+
+    Returns:
+        Positions in row-major order, from 0, with commas between them.
+    """
+    if array.dtype.kind not in _WITH_GAPS:
+        return {}
+    values = plain_list(array.reshape(-1))
+    if None not in values:
+        return {}
+    return {MISSING: ",".join(str(at) for at, value in enumerate(values) if value is None)}
 
 
 def row_count(size_bytes: int, datatype: str, width: int) -> int:
@@ -142,8 +160,7 @@ def _framed(value: object, name: str) -> bytes:
         case bytes():
             content = value
         case None:
-            message = f"Output {shown(name)} has a missing value, which no raw tensor can hold:"
-            raise InvalidRequest(f'{message} ask for JSON, with the parameter "nan_as_null".')
+            content = b""  # ``missing_in`` says which these are
         case _:
             raise no_tensor(name)
     return len(content).to_bytes(_LENGTH_BYTES, "little") + content

@@ -18,7 +18,7 @@ from gateway.protocols.datatypes import BYTES, datatype_of
 from gateway.protocols.elements import Kind
 from gateway.protocols.media import check_v2
 from gateway.protocols.plan import Column, Plan, Tensor, plan_for
-from gateway.protocols.raw_tensors import read_raw, row_count, write_raw
+from gateway.protocols.raw_tensors import missing_in, read_raw, row_count, write_raw
 from gateway.protocols.refusals import no_rows, shown
 from gateway.protocols.v2_request import Scalar, Wanted, check_served, request_of
 from gateway.protocols.v2_rest import Input, Output, array_of, malformed, named, output_of, wanted
@@ -56,7 +56,7 @@ class _RawOutput(Struct, frozen=True, gc=False):
     name: str
     shape: tuple[int, ...]
     datatype: str
-    parameters: dict[str, int]
+    parameters: dict[str, int | str]
 
 
 class _Answer(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -127,7 +127,9 @@ def encode(
             continue
         piece = write_raw(array, name=name)
         datatype = datatype_of(array.dtype)
-        outputs.append(_RawOutput(name, array.shape, datatype, {SIZE: len(piece)}))
+        outputs.append(
+            _RawOutput(name, array.shape, datatype, {SIZE: len(piece), **missing_in(array)})
+        )
         pieces.append(piece)
     head = _ENCODER.encode(_Answer(key.model, str(key.version), outputs, request.request_id))
     return b"".join((head, *pieces)), len(head) if pieces else None

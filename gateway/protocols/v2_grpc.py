@@ -1,7 +1,8 @@
 """Open Inference Protocol v2 over gRPC: the bytes of ``ModelInfer``, both ways. Pure.
 
 Called by ``gateway/predict.py`` on the event loop, for calls that ``gateway/grpc_server.py`` took.
-Raw tensors exclude typed ones in a request; who sends raw is answered raw.
+Raw tensors exclude typed ones, in a request and in an answer; who sends raw, or asks for one output
+raw, is answered raw.
 """
 
 import importlib
@@ -11,12 +12,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.protocols.answers import plain_list
 from gateway.protocols.arrays import conform_inputs
 from gateway.protocols.caps import MAX_ELEMENTS
 from gateway.protocols.datatypes import BYTES, datatype_element, datatype_of
 from gateway.protocols.elements import convert
 from gateway.protocols.plan import plan_for
-from gateway.protocols.raw_tensors import checked_count, read_raw, write_raw
+from gateway.protocols.raw_tensors import checked_count, missing_in, read_raw, write_raw
 from gateway.protocols.refusals import in_tensor, no_rows, shown
 from gateway.protocols.v2_binary import as_text
 from gateway.protocols.v2_messages import message
@@ -94,17 +96,22 @@ def encode(prediction: Prediction, request: InferRequest, key: VersionKey) -> by
     """Write the bytes of a ``ModelInferResponse``.
 
     Raises:
-        InvalidRequest: An output that is wanted does not exist, or holds a missing text.
+        InvalidRequest: An output that is wanted does not exist.
         ModelFailed: The model answered with something that no datatype can hold.
     """
     outputs = list(wanted(prediction, request))
-    is_raw = request.is_raw or any(datatype_of(a.dtype) not in CONTENTS for _, a in outputs)
+    is_raw = any(
+        request.raw_by_name.get(name, request.is_raw) or datatype_of(array.dtype) not in CONTENTS
+        for name, array in outputs
+    )
     answer = message("ModelInferResponse")(
         model_name=key.model, model_version=str(key.version), id=request.request_id or ""
     )
     for name, array in outputs:
         datatype = datatype_of(array.dtype)
         tensor = answer.outputs.add(name=name, datatype=datatype, shape=array.shape)
+        for parameter, positions in missing_in(array).items():
+            tensor.parameters[parameter].string_param = positions
         if is_raw:
             answer.raw_output_contents.append(write_raw(array, name=name))
         else:
@@ -176,10 +183,9 @@ def params_of(parameters: Any) -> dict[str, Any] | None:
 
 def _texts(array: NDArray[Any], name: str) -> list[bytes]:
     values = []
-    for value in array.reshape(-1).tolist():
-        if value is None:
-            raise InvalidRequest(f"Output {shown(name)} has a missing value, which cannot be sent.")
-        if not isinstance(value, str | bytes):
+    for value in plain_list(array.reshape(-1)):
+        if not isinstance(value, str | bytes | None):
             raise ModelFailed(f"Output {shown(name)} holds values that are no text.")
-        values.append(value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value)
+        text = value or b""  # ``missing_in`` says where there is none
+        values.append(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text)
     return values

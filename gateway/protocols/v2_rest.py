@@ -249,7 +249,7 @@ def wanted(prediction: Prediction, request: InferRequest) -> Iterator[tuple[str,
 
 
 def output_of(name: str, array: NDArray[Any], *, allows_null: bool) -> Output:
-    """Return an output in JSON, flat and in row-major order.
+    """Return an output in JSON, flat and in row-major order; a text that is missing is ``null``.
 
     Raises:
         InvalidRequest: It holds what no tensor can, or NaN or infinity, and ``null`` is not allowed
@@ -262,14 +262,14 @@ def output_of(name: str, array: NDArray[Any], *, allows_null: bool) -> Output:
         raise no_tensor(name)
     if not allows_null and _has_gaps(array, data):
         raise InvalidRequest(
-            f"Output {shown(name)} holds values that JSON has no word for (NaN, infinity, or none):"
+            f"Output {shown(name)} holds values that JSON has no word for (NaN or infinity):"
             f' ask for it as raw bytes, or send the parameter "{NULLS}": true to get null for them.'
         )
     return Output(name, array.shape, datatype, data)
 
 
 def _has_gaps(array: NDArray[Any], data: list[Any]) -> bool:
-    if array.dtype.kind == "f":
-        # A finite sum has only finite terms, and is quicker to ask; an infinite one may have too.
-        return not math.isfinite(sum(data)) and not np.isfinite(array).all()
-    return array.dtype.kind in "OM" and None in data
+    if array.dtype.kind != "f":
+        return False
+    # A finite sum has only finite terms, and is quicker to ask; an infinite one may have too.
+    return not math.isfinite(sum(data)) and not np.isfinite(array).all()

@@ -199,11 +199,28 @@ def test_numbers_that_json_has_no_word_for_go_raw() -> None:
     assert body[length:] == array.tobytes()
 
 
-def test_a_missing_text_cannot_go_raw() -> None:
-    prediction = Prediction(("y",), (np.array([None], object),))
+@pytest.mark.parametrize(
+    ("array", "told"),
+    [
+        (np.array([["x", None], [None, ""]], object), "1,2"),
+        (np.array(["NaT"], "datetime64[D]"), "0"),
+        (np.array(["", "x"], object), None),
+        (np.array(["", "x"]), None),
+        (np.array([np.nan]), None),
+    ],
+)
+def test_a_text_that_is_missing_goes_raw_as_an_empty_one_and_is_named(
+    array: Any, told: str | None
+) -> None:
+    prediction = Prediction(("y",), (array,))
 
-    with pytest.raises(InvalidRequest, match="missing value"):
-        encode(prediction, InferRequest(_batch(), is_raw=True), KEY)
+    body, length = encode(prediction, InferRequest(_batch(), is_raw=True), KEY)
+
+    [output] = json.loads(body[:length])["outputs"]
+    assert output["parameters"].pop("missing", None) == told
+    assert output["parameters"] == {"binary_data_size": len(body[length:])}
+    if array.shape == (2, 2):
+        assert body[length:] == b"\x01\x00\x00\x00x" + bytes(12)
 
 
 @pytest.mark.parametrize("length", ["", "x", "-1", "1.5", "9" * 30, "٣", "100000"])

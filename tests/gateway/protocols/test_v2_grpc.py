@@ -128,9 +128,47 @@ def test_half_floats_are_always_answered_raw() -> None:
     assert list(answer.raw_output_contents) == [np.ones(2, "<f2").tobytes()]
 
 
-def test_a_missing_text_cannot_be_answered() -> None:
-    with pytest.raises(InvalidRequest, match="missing value"):
-        answered(Prediction(("p",), (np.array([None], object),)), is_raw=False)
+@pytest.mark.parametrize("is_raw", [True, False])
+def test_a_text_that_is_missing_is_an_empty_one_and_is_named(*, is_raw: bool) -> None:
+    text = np.array([[None, "x"], ["", None]], object)
+    moments = np.array(["2024-05-01", "NaT"], "datetime64[D]")
+    prediction = Prediction(("p", "q", "r"), (text, moments, np.array([""], object)))
+
+    answer = answered(prediction, is_raw=is_raw)
+
+    missing = [output.parameters["missing"].string_param for output in answer.outputs]
+    assert missing == ["0,3", "1", ""]
+    if is_raw:
+        assert answer.raw_output_contents[0] == bytes(4) + b"\x01\x00\x00\x00x" + bytes(8)
+    else:
+        contents = [list(output.contents.bytes_contents) for output in answer.outputs]
+        assert contents == [[b"", b"x", b"", b""], [b"2024-05-01", b""], [b""]]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "is_raw"),
+    [({"p": True}, True), ({"p": False}, False), ({"p": False, "q": True}, True), ({}, False)],
+)
+@pytest.mark.parametrize("was_raw", [True, False])
+def test_an_answer_is_raw_where_one_output_is_wanted_so(
+    parameters: dict[str, bool], *, is_raw: bool, was_raw: bool
+) -> None:
+    """Raw and typed outputs exclude each other; who says nothing is answered as they asked."""
+    outputs = [
+        {"name": name, "parameters": {"binary_data": {"bool_param": parameters[name]}}}
+        for name in parameters
+    ]
+    one = np.array([1.0])
+    sent = {"raw_input_contents": [one.tobytes()]} if was_raw else {}
+    contents = {} if was_raw else {"fp64_contents": [1.0]}
+    request = read(tensor("t", "FP64", [1], **contents), outputs=outputs, **sent)
+
+    body = encode(Prediction(("p", "q"), (one, one)), request, KEY)
+    answer = message("ModelInferResponse").FromString(body)
+
+    wanted_raw = is_raw or (was_raw and not parameters)
+    assert bool(answer.raw_output_contents) is wanted_raw
+    assert answer.outputs[0].HasField("contents") is not wanted_raw
 
 
 @pytest.mark.parametrize(
