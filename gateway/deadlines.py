@@ -1,17 +1,10 @@
-"""How long a predict request may take: what its caller asks for, within what we give.
+"""How long a predict request may take: what its caller asks for, within what we give. Pure.
 
 Deadlines are moments on the monotonic clock, carried from here through queues and calls. Called by
-``predict`` and ``grpc_server``, and before each piece by ``talks`` and ``grpc_talks``, all on the
-event loop.
+``predict``, ``grpc_server`` and, for what a body says, the talks; ``patience`` keeps them.
 """
 
-import asyncio
-import math
-import time
-from collections.abc import Awaitable, Callable
-from typing import Any
-
-from tracking.errors import DeadlineExceeded, InvalidRequest
+from tracking.errors import InvalidRequest
 
 HEADER = b"stagedoor-timeout-ms"
 """Whole milliseconds from the request's arrival to its answer."""
@@ -48,24 +41,3 @@ def sooner(deadline_s: float, timeout_us: int | None, now_s: float) -> float:
         now_s: When the body was read.
     """
     return deadline_s if timeout_us is None else min(deadline_s, now_s + timeout_us * _US)
-
-
-async def in_time(begin: Callable[[], Awaitable[Any]], until_s: float) -> Any:
-    """Do some work of a talk, if there is time for it.
-
-    Args:
-        begin: Begins it.
-        until_s: When no more of it is of use.
-
-    Raises:
-        DeadlineExceeded: There is none, or it took longer.
-    """
-    left_s = until_s - time.monotonic()
-    message = "The model had not told everything when the time for this request was over."
-    if left_s <= 0:  # what is there already is had without waiting, and no timer would end it
-        raise DeadlineExceeded(message)
-    try:
-        async with asyncio.timeout(None if left_s == math.inf else left_s):
-            return await begin()
-    except TimeoutError:
-        raise DeadlineExceeded(message) from None

@@ -10,10 +10,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from gateway.deadlines import in_time, sooner
+from gateway.deadlines import sooner
 from gateway.errors import render
 from gateway.lines import Asked
 from gateway.metrics import observe_assignment
+from gateway.patience import in_time
 from gateway.protocols.v2_pieces import empty_body, piece_body, read_document
 from gateway.protocols.wires import decode
 from gateway.questions import Holdings

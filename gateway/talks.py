@@ -15,10 +15,11 @@ import msgspec
 from msgspec import Struct
 
 from gateway.asgi import Headers, Receive, Scope, Send, send_answer
-from gateway.deadlines import in_time, sooner
+from gateway.deadlines import sooner
 from gateway.errors import Refusal, render
 from gateway.lines import Asked
 from gateway.metrics import observe_assignment, observe_fallback
+from gateway.patience import in_time
 from gateway.protocols import v2_generate
 from gateway.protocols.call import Action, ProtocolName
 from gateway.protocols.caps import check_params

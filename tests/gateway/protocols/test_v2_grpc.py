@@ -159,7 +159,7 @@ def test_an_answer_is_raw_where_one_output_is_wanted_so(
         for name in parameters
     ]
     one = np.array([1.0])
-    sent = {"raw_input_contents": [one.tobytes()]} if was_raw else {}
+    sent: dict[str, Any] = {"raw_input_contents": [one.tobytes()]} if was_raw else {}
     contents = {} if was_raw else {"fp64_contents": [1.0]}
     request = read(tensor("t", "FP64", [1], **contents), outputs=outputs, **sent)
 
