@@ -65,8 +65,7 @@ class RunnerLimits(Struct, frozen=True):
         memory_bytes: What the process may have for data; 0 for as much as there is.
         convert_timeout_s: For making an engine of a model that is loaded; then it has none.
         threads: For the numeric libraries in the process.
-        merge_of: By model, whether requests share calls, where the operator says so.
-        merge: The same for the model of this runner.
+        merge_of, merge: Whether requests share calls, if an operator says so: by model; here.
     """
 
     load_timeout_s: float = 60.0

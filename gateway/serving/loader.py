@@ -299,9 +299,9 @@ class Loader:
 
     def _note_merging(self, runner: Runner) -> None:
         """Tell whether requests share calls, and why not."""
-        digest, merging = runner.key.digest, runner.merging
-        if (form := self._forms.get(digest)) is not None:
-            self._forms[digest] = structs.replace(
+        merging = runner.merging
+        if (form := self._forms.get(runner.key)) is not None:
+            self._forms[runner.key] = structs.replace(
                 form, merging=merging.which.value, merging_why=merging.why
             )
         told = f"{merging.which.value} share a call: {merging.why or 'its library goes by rows.'}"

@@ -11,6 +11,7 @@ from types import FunctionType
 from typing import Any, Protocol
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from gateway.serving.batching import Merged, Merging
@@ -136,11 +137,12 @@ def _compare(ask: Callable[[Batch], Prediction], rows: Batch) -> str:
 
 def _row(answer: Prediction, place: int) -> Prediction:
     arrays = tuple(array[place : place + 1] for array in answer.arrays)
-    return Prediction(answer.names, arrays, answer.is_table)
+    return replace(answer, arrays=arrays)
 
 
 def _same(one: Prediction, other: Prediction) -> bool:
-    return one.names == other.names and all(map(_equal, one.arrays, other.arrays))
+    kinds = [(some.names, some.is_table, some.is_whole) for some in (one, other)]
+    return kinds[0] == kinds[1] and all(map(_equal, one.arrays, other.arrays))
 
 
 def _equal(one: NDArray[Any], other: NDArray[Any]) -> bool:

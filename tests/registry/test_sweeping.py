@@ -18,7 +18,7 @@ def fleet(tmp_path: Path) -> Iterator[FleetOfTwo]:
     """Return two workers and two models; the route of ``A`` cannot be committed."""
     made = fleet_on_file(tmp_path)
     made.store.create_model(CreateModel(name="B"))
-    source = "mlflow-artifacts:/1/r/artifacts/b"
+    source = "s3://bucket/b"
     made.store.create_version(CreateVersion(name="B", source=source))
     execute(made, "UPDATE model_version SET digest = 'b' WHERE model = 'B'")
     execute(
