@@ -20,6 +20,7 @@ from registry.signature import Signature
 from registry.tensors import DOCUMENT, PREDICT_METHOD, Batch, Prediction
 from tracking.errors import InvalidRequest, ModelFailed, NotImplementedHere, StagedoorError
 
+_BY_ROWS = frozenset({"sklearn", "xgboost", "lightgbm"})
 _NOTHING_WHOLE = (
     "The model answers in pieces only: ask for server-sent events (generate_stream, or 'Accept: "
     "text/event-stream'), or over gRPC by ModelStreamInfer with the parameter 'stream': true."
@@ -73,7 +74,8 @@ class LoadedModel:
         Raises:
             InvalidRequest: The model has no such method, answers in pieces only, or a param has
                 another type.
-            ModelFailed: It raised on these rows, or gave something that is no plain data.
+            ModelFailed: It raised on these rows, or gave something that is no plain data, or, by a
+                library whose models answer each row, another number of them.
         """
         question = self._question(params)
         method = question.method
@@ -85,7 +87,7 @@ class LoadedModel:
             raise
         except Exception as error:
             raise self._failure(error, f"in {method!r} on these {batch.rows} rows") from error
-        return to_prediction(answer, batch.rows, exact=False)
+        return to_prediction(answer, batch.rows, exact=self.flavor in _BY_ROWS)
 
     def _answer_documents(self, batch: Batch) -> list[Any]:
         """Answer each row as the document that it is, by itself."""

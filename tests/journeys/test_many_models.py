@@ -30,7 +30,8 @@ def put_models(server: Server) -> None:
     assert register(server, NEEDED, fit(), input_example=EXAMPLE) == 1
     source = server.get(f"/api/2.0/mlflow/model-versions/get?name={NEEDED}&version=1").json()
     for name in OTHERS:
-        asked = {"name": name, "source": source["model_version"]["source"]}
+        first = source["model_version"]
+        asked = {"name": name, "source": first["source"], "run_id": first["run_id"]}
         for what in ("registered-models", "model-versions"):
             assert server.post(f"/api/2.0/mlflow/{what}/create", asked).status == 200
     for name in (NEEDED, *OTHERS):

@@ -291,14 +291,15 @@ def test_only_the_bad_rows_of_a_batch_fail(tmp_path: Path) -> None:
     assert "4711" not in str(answers)
 
 
-def test_an_answer_with_too_few_rows_goes_to_its_request_as_it_is(tmp_path: Path) -> None:
-    async def main() -> tuple[Any, list[Any]]:
+def test_an_answer_with_too_few_rows_fails_its_request_only(tmp_path: Path) -> None:
+    async def main() -> list[Any]:
         async with serving(tmp_path, sp.Obedient()) as (runner, _):
             good = asyncio.create_task(ask_all(runner, *[(sp.DOUBLE, 1.0)] * 5))
-            odd = await ask(runner, (sp.ONE_ROW, 1.0), (sp.ONE_ROW, 2.0))
-            return odd.arrays[0].tolist(), await good
+            with pytest.raises(ModelFailed):
+                await ask(runner, (sp.ONE_ROW, 1.0), (sp.ONE_ROW, 2.0))
+            return await good
 
-    assert asyncio.run(main()) == ([1.0], [[2.0]] * 5)
+    assert asyncio.run(main()) == [[2.0]] * 5
 
 
 def test_rows_that_depend_on_each_other_are_never_mixed_with_those_of_others(
