@@ -74,7 +74,6 @@ class HoldingSettings(Struct, frozen=True, kw_only=True):
             "by ONNX Runtime where they have no exact engine; needs `stagedoor[skl2onnx]`."
         ),
     ] = ()
-
     merge_of: Annotated[
         tuple[str, ...],
         Meta(
