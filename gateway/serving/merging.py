@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gateway.serving.batching import Merged, Merging
 from gateway.serving.sample_rows import pick, rows_of, several
 from gateway.serving.time_limit import TookTooLong, within
-from registry.signature import Signature
+from gateway.serving.warmup import Answering
 from registry.tensors import Batch, Prediction
 
 _BY_CONTRACT = frozenset({"xgboost", "lightgbm"})
@@ -31,24 +31,10 @@ _TOLERANCES = {2: 1e-2, 4: 1e-4, 8: 1e-7}
 """By the width of a number: sums over another number of rows are rounded otherwise."""
 
 
-class Rowwise(Protocol):
+class Rowwise(Answering, Protocol):
     """What is asked of a loaded model."""
 
     native: Any
-
-    @property
-    def signature(self) -> Signature | None:
-        """What it takes and gives, or none."""
-
-    @property
-    def flavor(self) -> str:
-        """The name of its flavor."""
-
-    def input_example(self) -> Batch | None:
-        """Return the rows it was saved with, or ``None``."""
-
-    def predict_batch(self, batch: Batch, params: dict[str, Any]) -> Prediction:
-        """Answer one batch."""
 
 
 def find_merging(model: Rowwise, said: bool | None = None) -> Merging:  # noqa: FBT001 - a setting
