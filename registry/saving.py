@@ -1,17 +1,20 @@
 """From an object in memory to a model folder. Called by the SDK, in the user's process."""
 
 import uuid
+import warnings
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from registry.flavors.flavor import Flavor, Question
+from registry.flavors.table import PYTHON_FUNCTION
 from registry.input_example import write_input_example
 from registry.model_folder import ModelConfig, write_model_folder
 from registry.observed import infer_signature
 from registry.signature import Signature
-from tracking.errors import ResourceExists
+from tracking.errors import InvalidRequest, ResourceExists
 
 
 class Packing(Struct, frozen=True, kw_only=True):
@@ -68,4 +71,13 @@ def _observe(model: Any, flavor: Flavor, packing: Packing) -> Signature | None:
     if packing.input_example is None:
         return None
     answer = flavor.predict(model, packing.input_example, Question(packing.predict_method))
-    return infer_signature(packing.input_example, answer)
+    signature = infer_signature(packing.input_example)
+    try:
+        return replace(signature, outputs=infer_signature(outputs=answer).outputs)
+    except InvalidRequest as error:
+        if flavor.name != PYTHON_FUNCTION:
+            raise
+        # Such a model may answer with whatever JSON can hold, which no signature can tell.
+        told = f"The signature says nothing of the model's answer: {error.message}"
+        warnings.warn(told, stacklevel=2)
+        return signature

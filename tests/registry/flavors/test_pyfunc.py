@@ -161,6 +161,29 @@ class Talker(PythonModel):
         yield from ([word, (params or {}).get("n")] for word in model_input["prompt"].split())
 
 
+@pytest.mark.parametrize("answer", [{"rows": 2, "done": True}, 0.5, "well", None])
+def test_one_answer_to_all_rows_is_saved_and_given(tmp_path: Path, answer: Any) -> None:
+    rows = np.array([[1.0, 2.0], [3.0, 4.0]])
+
+    class Whole(PythonModel):
+        def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+            del context, model_input, params
+            return answer
+
+    if answer is None:
+        model = saved(tmp_path / "m", Whole(), input_example=rows)
+    else:
+        with pytest.warns(UserWarning, match="says nothing of the model's answer"):
+            model = saved(tmp_path / "m", Whole(), input_example=rows)
+    told = model.predict_batch(Batch((), (rows,), is_matrix=True), {})
+
+    assert model.signature == Signature(inputs=(TensorSpec("float64", (-1, 2)),))
+    assert told.is_whole
+    assert [array.tolist() for array in told.arrays] == [
+        [value] for value in (answer.values() if isinstance(answer, dict) else (answer,))
+    ]
+
+
 def test_a_model_that_streams_talks(tmp_path: Path) -> None:
     model = saved(tmp_path / "m", Talker())
 
