@@ -74,10 +74,10 @@ def _observe(model: Any, flavor: Flavor, packing: Packing) -> Signature | None:
     signature = infer_signature(packing.input_example)
     try:
         return replace(signature, outputs=infer_signature(outputs=answer).outputs)
-    except InvalidRequest as error:
+    except InvalidRequest:
         if flavor.name != PYTHON_FUNCTION:
             raise
         # Such a model may answer with whatever JSON can hold, which no signature can tell.
-        told = f"The signature says nothing of the model's answer: {error.message}"
+        told = "The signature says nothing of the model's answer: it is not one for each row."
         warnings.warn(told, stacklevel=2)
         return signature
