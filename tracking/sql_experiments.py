@@ -14,6 +14,7 @@ from tracking.chunks import chunks
 from tracking.errors import InvalidRequest, ResourceExists, ResourceMissing
 from tracking.limits import check_experiment_name, check_experiment_tag, require
 from tracking.schema import experiment_tags, experiments, runs
+from tracking.sql_reading import fetch
 from tracking.sql_texts import put_text_rows
 from tracking.wire import (
     CreateExperiment,
@@ -31,6 +32,9 @@ _ID = re.compile(r"-?[0-9]+")
 _MOST_TOGETHER = 15_000
 # Built once: that takes longer than running it.
 _ONE = select(experiments).where(experiments.c.experiment_id == bindparam("number"))
+_PLACE = select(experiments.c.artifact_location).where(
+    experiments.c.experiment_id == bindparam("number"), experiments.c.is_deleted.is_(False)
+)
 
 
 def ensure_default(connection: Connection, *, root: str, now_ms: int) -> None:
@@ -175,6 +179,22 @@ def require_active(connection: Connection, experiment_id: str) -> Row[Any]:
             " restore it first."
         )
     return row
+
+
+def active_place(connection: Connection, experiment_id: str) -> tuple[int, str]:
+    """Return the number of an experiment that may be changed, and where its artifacts are.
+
+    Raises:
+        InvalidRequest: It is deleted, or no experiment can have such an id.
+        ResourceMissing: There is none of that id.
+    """
+    number = find_number(_checked_id(experiment_id))
+    found = () if number is None else fetch(connection, _PLACE, {"number": number})
+    if number is None or not found:
+        row = require_active(connection, experiment_id)
+        return row.experiment_id, row.artifact_location
+    ((location,),) = found
+    return number, location
 
 
 def find_number(experiment_id: str) -> int | None:

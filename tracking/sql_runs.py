@@ -12,6 +12,7 @@ from tracking.artifact_location import run_location
 from tracking.errors import InvalidRequest, ResourceMissing
 from tracking.limits import check_key, check_run_id, check_text, check_time, cut_tag
 from tracking.schema import experiments, runs, tags
+from tracking.sql_experiments import active_place
 from tracking.sql_experiments import require_active as require_active_experiment
 from tracking.sql_insert import insert_by, insert_many
 from tracking.sql_reading import fetch
@@ -46,7 +47,7 @@ def create(
         InvalidRequest: Name and name tag differ, a tag is not allowed, the experiment is deleted.
         ResourceMissing: There is no such experiment.
     """
-    experiment = require_active_experiment(connection, request.experiment_id)
+    number, location = active_place(connection, request.experiment_id)
     texts = {check_key(tag.key): cut_tag(tag.value) for tag in request.tags}
     name = _agreed_name(request.run_name, texts.get(NAME_TAG)) or spare_name
     start = now_ms if request.start_time is None else check_time(request.start_time, "start_time")
@@ -54,12 +55,12 @@ def create(
     info = RunInfo(
         run_id=run_id,
         run_uuid=run_id,
-        experiment_id=str(experiment.experiment_id),
+        experiment_id=str(number),
         run_name=check_text(name, "run_name"),
         user_id=check_text(request.user_id, "user_id"),
         status="RUNNING",
         start_time=start,
-        artifact_uri=run_location(experiment.artifact_location, run_id),
+        artifact_uri=run_location(location, run_id),
         lifecycle_stage="active",
     )
     insert_many(connection, _insert(connection.dialect.name), [_row(info)])
