@@ -26,8 +26,8 @@ class Flight(Protocol):
     def is_over(self) -> bool:
         """Whether the caller has left."""
 
-    def land(self, head: bytes, body: bytes) -> None:
-        """Answer with status 200: header lines with their ends, the length among them; a body."""
+    def land(self, head: bytes, body: bytes, status: int = 200) -> None:
+        """Answer: header lines with their ends, the length among them; a body."""
 
     def divert(self) -> None:
         """Send the request the usual way, from its beginning: that one knows every refusal."""

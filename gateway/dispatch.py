@@ -4,7 +4,6 @@ uvicorn calls it on the event loop. Predict paths go straight to ``gateway.predi
 else to Litestar. Both find ``request_id`` and ``principal`` in ``scope["state"]``.
 """
 
-import logging
 import time
 from collections.abc import Callable
 from functools import partial
@@ -32,6 +31,7 @@ from gateway.auth.door import (
     read_head,
 )
 from gateway.auth.policy import Permission
+from gateway.control_flights import ControlTicket, Named, lines_of, log_request
 from gateway.errors import Refusal, render
 from gateway.protocols import v2_rest
 from gateway.request_ids import RequestIds
@@ -39,19 +39,18 @@ from tracking.errors import InvalidRequest, StagedoorError
 
 _PREDICT_PREFIXES = (b"/models/", b"/v1/models/", b"/v2/", b"/endpoints/")
 _PREDICT_PATHS = frozenset({b"/v2", b"/invocations", b"/ping"})
+_CONTROL_PREFIX = b"/api/2.0/mlflow/runs/"
 _OPEN_PREDICT_PATHS = frozenset({b"/ping", b"/v2/health/live", b"/v2/health/ready"})
 # What load balancers and downloaders ask by HEAD: answered as GET is, and the server sends no body.
 _PROBED_PATHS = HEALTH_PATHS | {b"/version"}
 _PROBED_PREFIX = b"/api/2.0/mlflow-artifacts/artifacts/"
-_QUIET_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 REWRITES = (("/ajax-api/", "/api/"), ("/api/2.0/preview/", "/api/2.0/"))
 """Other names of MLflow's paths, and the name that ours have."""
 _GUARDS = {b"x-content-type-options": b"nosniff", b"x-frame-options": b"SAMEORIGIN"}
 _NUL = b"%00"
 _LENGTH = b"content-length"
 _OK = 200
-_SERVER_ERROR = 500
-_LOG = logging.getLogger("stagedoor.requests")
+FindControl = Callable[[Scope], ControlTicket | None]
 
 
 class Dispatch:
@@ -77,6 +76,7 @@ class Dispatch:
         static_prefix: str = "",
     ) -> None:
         self._find_ticket: FindTicket | None = getattr(predict, "ticket", None)
+        self._find_control: FindControl | None = getattr(control, "ticket", None)
         self._predict = predict
         self._control = control
         self._door = door
@@ -105,29 +105,47 @@ class Dispatch:
             await self._serve_control(scope, receive, send)
 
     def ticket(self, scope: Scope) -> Ticket | None:
-        """Read a head by which whole predict requests can be answered at once, if it is one.
+        """Read a head by which whole requests can be answered at once, if it is one.
 
         Whoever is not let in, and whatever fails, goes the usual way and is refused there.
         """
-        if self._find_ticket is None or not scope["raw_path"].startswith(_PREDICT_PREFIXES):
+        find, permission = self._finder(scope["raw_path"])
+        if find is None:
             return None
         if not self._door.is_local:
-            renew = partial(self._open, scope, self._find_ticket)
+            renew = partial(self._open, scope, find, permission)
             opened = renew()
             return None if opened is None else _Checked(opened, renew)
         try:
-            local = self._door.admit_local(scope, read_head(scope["headers"]), Permission.PREDICT)
+            local = self._door.admit_local(scope, read_head(scope["headers"]), permission)
         except StagedoorError:
             return None
         scope["state"] = {"principal": local}
         scope["max_body_bytes"] = self._door.body_limit(scope)
-        return self._find_ticket(scope)
+        return find(scope)
 
-    def _open(self, scope: Scope, find_ticket: FindTicket) -> tuple[Ticket, Pass] | None:
+    def _finder(self, raw_path: bytes) -> tuple[FindTicket | None, Permission]:
+        """Return who reads the head of a request by POST, and what it has to be allowed."""
+        if raw_path.startswith(_PREDICT_PREFIXES):
+            return self._find_ticket, Permission.PREDICT
+        is_control = raw_path.startswith(_CONTROL_PREFIX) and raw_path.isascii()
+        if self._find_control is None or not is_control:
+            return None, Permission.OPEN
+        permission = self._permission_of("POST", raw_path.decode("ascii"))
+        return (None if permission is None else self._find_named), permission or Permission.OPEN
+
+    def _find_named(self, scope: Scope) -> Ticket | None:
+        ticket = None if self._find_control is None else self._find_control(scope)
+        headers = [self._worker_header, *_GUARDS.items()]
+        return None if ticket is None else Named(ticket, scope, headers, self._ids)
+
+    def _open(
+        self, scope: Scope, find_ticket: FindTicket, permission: Permission
+    ) -> tuple[Ticket, Pass] | None:
         """Read a head of somebody who has to be known, and is."""
         head = read_head(scope["headers"])
         try:
-            admitted = self._door.find_pass(scope, head, Permission.PREDICT)
+            admitted = self._door.find_pass(scope, head, permission)
         except StagedoorError:
             return None
         if admitted is None:
@@ -167,7 +185,8 @@ class Dispatch:
                 raise
             await _refuse(scope, answer, render(error, answer.request_id), [])
         finally:
-            _log(scope, answer.status, time.perf_counter() - started_s)
+            took_s = time.perf_counter() - started_s
+            log_request(scope["method"], scope["path"], answer.status, took_s)
 
     async def _admitted(
         self, scope: Scope, receive: Receive, permission: Permission | None
@@ -242,8 +261,8 @@ class _Answer:
     def _has_left_at_once(self, start: Message, message: Message) -> bool:
         if self.status != _OK or self._scope["method"] == "HEAD":
             return False
-        lines = [b"%b: %b\r\n" % header for header in start["headers"] if header[0] != _LENGTH]
-        return send_at_once(self._scope, b"".join(lines), message.get("body", b""))
+        lines = lines_of([header for header in start["headers"] if header[0] != _LENGTH])
+        return send_at_once(self._scope, lines, message.get("body", b""))
 
 
 def _answered(scope: Scope) -> Scope:
@@ -314,19 +333,3 @@ async def _refuse(
     ]
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def _log(scope: Scope, status: int, duration_s: float) -> None:
-    level = logging.INFO
-    if scope["path"] in _QUIET_PATHS:
-        level = logging.DEBUG  # a probe that is told to wait is no error
-    elif status >= _SERVER_ERROR or not status:
-        level = logging.ERROR
-    _LOG.log(
-        level,
-        "%s %s %d",
-        scope["method"],
-        scope["path"],
-        status,
-        extra={"duration_ms": round(duration_s * 1000, 1)},
-    )

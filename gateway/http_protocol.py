@@ -218,7 +218,8 @@ class DoorProtocol(HttpToolsProtocol):
             return
         rate_bytes_s = self._window_bytes / self.limits.body_window_s
         enough = rate_bytes_s >= self.limits.min_body_rate_bytes_s
-        is_held_by_us = self.flow.read_paused or self.cycle.waiting_for_100_continue
+        is_asked = self.cycle is not None and self.cycle.waiting_for_100_continue
+        is_held_by_us = self.flow.read_paused or is_asked
         if enough or is_held_by_us:
             self._watch_body()
         else:

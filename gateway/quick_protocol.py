@@ -17,6 +17,8 @@ from gateway.http_protocol import DoorProtocol, LimitedConfig
 
 _OK = STATUS_LINE[200]
 _LENGTH = b"content-length"
+_MAX_AWAITED_BYTES = 8_192
+"""A body up to here is awaited: many clients send head and body one after the other."""
 
 
 class QuickProtocol(DoorProtocol):
@@ -41,16 +43,30 @@ class QuickProtocol(DoorProtocol):
         self._ticket_head: tuple[bytes, Headers] = (b"", [])
         self._boarding: Flight | None = None
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget a connection."""
+        self._boarding = None
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Close the connection, after the answer to what has come in part."""
+        flight, self._boarding = self._boarding, None
+        if flight is not None and not self.transport.is_closing():
+            self.start_again(flight)
+        super().shutdown()
+
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived; what is not whole by then goes the usual way."""
+        """Parse what arrived; what is large and not whole by then goes the usual way."""
         self._is_receiving = True
         super().data_received(data)
         self._is_receiving = False
 
     def _look_after(self) -> None:
-        flight, self._boarding = self._boarding, None
-        if flight is not None and not self._is_refused and not self.transport.is_closing():
-            self.start_again(flight)
+        flight = self._boarding
+        if flight is not None and not flight.is_small:
+            self._boarding = None
+            if not self._is_refused and not self.transport.is_closing():
+                self.start_again(flight)
         super()._look_after()
 
     def on_message_begin(self) -> None:
@@ -87,6 +103,7 @@ class QuickProtocol(DoorProtocol):
         return (
             self._is_receiving
             and (self.cycle is None or self.cycle.response_complete)
+            and not self.flow.write_paused
             and not self.expect_100_continue
             and not self.server_state.is_draining  # type: ignore[attr-defined] # a DoorState
             and self.parser.get_method() == b"POST"
@@ -214,6 +231,7 @@ class Flight:
         "body",
         "disconnected",
         "headers",
+        "is_small",
         "keep_alive",
         "length",
         "more_body",
@@ -238,6 +256,7 @@ class Flight:
         self.url = url
         self.headers = headers
         self.length = length
+        self.is_small = length is not None and int(length) <= _MAX_AWAITED_BYTES
         self.keep_alive = True
         self.body = b""
         self.more_body = True
@@ -249,19 +268,16 @@ class Flight:
         """Say whether the connection is gone."""
         return self.disconnected
 
-    def land(self, head: bytes, body: bytes) -> None:
-        """Write the answer; the usual way waits for callers who read slowly."""
+    def land(self, head: bytes, body: bytes, status: int = 200) -> None:
+        """Write the answer; callers who read slowly were sent the usual way before."""
         protocol = self._protocol
         if protocol.transport.is_closing():
-            return
-        if protocol.flow.write_paused:
-            self.divert()
             return
         self.response_started = self.response_complete = True
         for name, value in protocol.server_state.default_headers:
             head += b"%b: %b\r\n" % (name, value)
         end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
-        protocol.transport.write(b"".join((_OK, head, end, body)))
+        protocol.transport.write(b"".join((STATUS_LINE[status], head, end, body)))
         if not self.keep_alive:
             protocol.transport.close()
         protocol.on_response_complete()

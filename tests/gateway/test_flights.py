@@ -4,16 +4,18 @@ import gc
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
-from gateway.asgi import Receive, Scope, Send
+from gateway.asgi import App, Receive, Scope, Send
 from gateway.auth.door import Callers, Door
 from gateway.auth.hosts import host_policy
+from gateway.auth.policy import Permission
 from gateway.dispatch import Dispatch
 from gateway.http_server import DoorConfig, DoorServer
 from gateway.listening import listen
@@ -31,7 +33,7 @@ from gateway.serving.failure import LoadFailed
 from gateway.serving.gathering import Gathering, Limits
 from gateway.serving.lazy_runner import LazyRunner
 from gateway.serving.lease import Holder, Lease
-from gateway.settings import ServerSettings, ServingSettings, Settings
+from gateway.settings import LimitSettings, ServerSettings, ServingSettings, Settings
 from registry.route import Route, Split, VersionKey, VersionRecord
 from registry.signature import Signature, TensorSpec
 from tests.gateway.serving.specimens import until
@@ -92,7 +94,14 @@ class Counting(Dispatch):
 class Worker:
     """A real server on a port, with one model."""
 
-    def __init__(self, *, is_limited: bool = False, callers: Callers | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        is_limited: bool = False,
+        callers: Callers | None = None,
+        control: Callable[[App], App] = lambda app: app,
+        settings: Settings = SETTINGS,
+    ) -> None:
         self.route = Route(production=1)
         self.shelf = Shelf()
         self._table = RouteTable()
@@ -102,12 +111,16 @@ class Worker:
         self.opening = Opening(predict, patience_s=1.0)
         door = Door(host_policy("127.0.0.1", ()), callers, max_body_bytes=999, max_upload_bytes=999)
         self.app = Counting(
-            self.opening, self._control, door, permission_of=lambda *_: None, worker_id="w"
+            self.opening,
+            control(self._control),
+            door,
+            permission_of=lambda *_: Permission.LOG,
+            worker_id="w",
         )
         self.publish(Route(production=1))
-        listening = listen(SETTINGS)
+        listening = listen(settings)
         self.address = listening.getsockname()
-        self.server = DoorServer(DoorConfig(self.app, SETTINGS), on_drain=lambda: None)
+        self.server = DoorServer(DoorConfig(self.app, settings), on_drain=lambda: None)
         self.thread = threading.Thread(target=self.server.run, args=([listening],))
         self.thread.start()
 
@@ -191,20 +204,85 @@ def test_a_whole_request_is_answered_outside_of_asgi(worker: Worker) -> None:
 
 
 def test_both_ways_answer_with_the_same_headers(worker: Worker) -> None:
-    """A body in two packets cannot be taken at once."""
+    """A body of untold length cannot be awaited."""
     whole = request({"inputs": [[2.0]]})
     at_once = talk(worker, whole)[0]
 
     with closing(socket.create_connection(worker.address, timeout=20)) as connection:
-        connection.sendall(whole[:-4])
+        head, *pieces = in_chunks(whole)
+        connection.sendall(head)
         assert until(lambda: worker.app.calls == 1)
-        connection.sendall(whole[-4:])
+        connection.sendall(b"".join(pieces))
         usual = read_answer(connection.makefile("rb"))
 
     assert worker.app.calls == 1
     assert usual[0] == at_once[0]
     assert usual[2] == at_once[2]
     assert usual[1].keys() == at_once[1].keys()
+
+
+def in_chunks(whole: bytes) -> list[bytes]:
+    """Return a request as one of untold length: its head, its body, its end."""
+    head, body = whole.split(b"\r\n\r\n", 1)
+    kept = [line for line in head.split(b"\r\n") if not line.startswith(b"Content-Length")]
+    head = b"\r\n".join([*kept, b"Transfer-Encoding: chunked", b"", b""])
+    return [head, b"%x\r\n%b\r\n" % (len(body), body) if body else b"", b"0\r\n\r\n"]
+
+
+def test_a_small_body_is_awaited(worker: Worker) -> None:
+    """Many clients send head and body one after the other."""
+    whole = request({"inputs": [[2.0]]})
+    with closing(socket.create_connection(worker.address, timeout=20)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        file = connection.makefile("rb")
+        for size in (1, 4, len(json.dumps({"inputs": [[2.0]]}))):
+            connection.sendall(whole[:-size])
+            assert until(lambda: boarding(worker) == 1)
+            connection.sendall(whole[-size:])
+            assert read_answer(file)[2] == {"predictions": [2.0]}
+            assert boarding(worker) == 0
+
+    assert worker.app.calls == 0
+
+
+def boarding(worker: Worker) -> int:
+    connections = list(worker.server.server_state.connections)
+    return sum(getattr(connection, "_boarding", None) is not None for connection in connections)
+
+
+def test_a_caller_who_leaves_before_the_body_leaves_nothing(worker: Worker) -> None:
+    with closing(socket.create_connection(worker.address, timeout=20)) as connection:
+        connection.sendall(request({"inputs": [[2.0]]})[:-1])
+        assert until(lambda: boarding(worker) == 1)
+
+    assert until(lambda: not worker.server.server_state.connections)
+    assert worker.app.calls == 0
+
+
+def test_a_worker_that_ends_still_answers_what_came_in_part(worker: Worker) -> None:
+    whole = request({"inputs": [[2.0]]})
+    with closing(socket.create_connection(worker.address, timeout=20)) as connection:
+        connection.sendall(whole[:-1])
+        assert until(lambda: boarding(worker) == 1)
+        worker.server.should_exit = True
+        assert until(lambda: worker.app.calls == 1)
+        connection.sendall(whole[-1:])
+        file = connection.makefile("rb")
+
+        assert read_answer(file)[2] == {"predictions": [2.0]}
+        assert file.read() == b""
+
+
+def test_a_body_that_is_awaited_may_not_come_too_slowly() -> None:
+    limits = LimitSettings(min_body_rate_bytes_s=1_000, body_window_s=0.1)
+    worker = Worker(settings=msgspec.structs.replace(SETTINGS, limits=limits))
+    try:
+        answer = talk(worker, request({"inputs": [[2.0]]})[:-1])[0]
+    finally:
+        worker.close()
+
+    assert (answer[0], answer[2]["error_code"]) == (408, "DEADLINE_EXCEEDED")
+    assert worker.app.calls == 0
 
 
 def test_requests_in_one_packet_are_answered_in_order(worker: Worker) -> None:

@@ -1,6 +1,7 @@
 """The writes that training loops send all the time, past Litestar and without a thread for each.
 
-Called by ``gateway.dispatch`` on the event loop, behind the door. The body becomes the same struct
+Called by ``gateway.dispatch`` on the event loop, behind the door: by ``quick_protocol`` with whole
+requests on a known head, by ASGI with all others. The body becomes the same struct
 by the same rules as on the long way, the store is asked for the same piece of work, and the answer
 has the same bytes. What is not asked for in exactly this form goes the long way.
 """
@@ -16,6 +17,8 @@ from msgspec import Struct
 from gateway.api.mlflow.decoding import check_content_type, decode
 from gateway.api.mlflow.runs import batch_of_metric, batch_of_param, batch_of_tag
 from gateway.asgi import App, Receive, Scope, Send, again, read_body, send_answer
+from gateway.control_flights import ControlFlight
+from tracking.errors import StagedoorError
 from tracking.wire import (
     CreateRun,
     LogBatch,
@@ -93,10 +96,61 @@ class ShortWay:
         if not body:
             await self._control(scope, again(body, receive), send)
             return
-        check_content_type(dict(scope["headers"]).get(_CONTENT_TYPE, b"").decode("latin-1"))
+        check_content_type(_content_type(scope))
         asked = decode(body, write.body)
         done = await _end_of(write.begin(self._tracking, asked))
         await send_answer(send, _OK, write.answer(done), _JSON)
+
+    def ticket(self, scope: Scope) -> "WriteTicket | None":
+        """Read a head, if each request that repeats it is one of those calls."""
+        write = WRITES.get(scope["raw_path"])
+        try:
+            check_content_type(_content_type(scope))
+        except StagedoorError:
+            return None
+        if write is None:
+            return None
+        return WriteTicket(write, self._tracking, scope["max_body_bytes"])
+
+
+class WriteTicket:
+    """Whole requests of one kind of call, answered outside of ASGI. Immutable.
+
+    Args:
+        write: The kind.
+        tracking: Where runs are kept.
+        max_body_bytes: Cap on a body.
+    """
+
+    __slots__ = ("_max_body_bytes", "_tracking", "_write")
+
+    def __init__(self, write: Write, tracking: SoonStore, max_body_bytes: int) -> None:
+        self._write = write
+        self._tracking = tracking
+        self._max_body_bytes = max_body_bytes
+
+    def board(self, body: bytes, flight: ControlFlight) -> bool:
+        """Begin to write; what is wrong with a request is for the usual way to say."""
+        if not body or len(body) > self._max_body_bytes:
+            return False
+        try:
+            asked = decode(body, self._write.body)
+            writing = self._write.begin(self._tracking, asked)
+        except StagedoorError:
+            return False
+        loop = asyncio.get_running_loop()
+        writing.add_done_callback(
+            lambda ended: loop.call_soon_threadsafe(self._settle, flight, ended)
+        )
+        return True
+
+    def _settle(self, flight: ControlFlight, ended: "Future[Any]") -> None:
+        try:
+            body = self._write.answer(ended.result())
+        except Exception as error:  # noqa: BLE001 - the outermost frame: it is rendered
+            flight.refuse(error)
+        else:
+            flight.land(body)
 
 
 def _find(scope: Scope) -> Write | None:
@@ -104,6 +158,11 @@ def _find(scope: Scope) -> Write | None:
     if scope["type"] != "http" or scope["method"] != "POST" or scope["query_string"]:
         return None
     return WRITES.get(scope["raw_path"])
+
+
+def _content_type(scope: Scope) -> str:
+    found: bytes = dict(scope["headers"]).get(_CONTENT_TYPE, b"")
+    return found.decode("latin-1")
 
 
 def _end_of(writing: "Future[T]") -> "asyncio.Future[T]":
