@@ -81,9 +81,6 @@ KNOWN = [
     Known("tags of a logged model", "the model as it is now, as the interface promises"),
     Known("outputs of a run again", "sending again what was logged is fine"),
     Known("a version of a logged model", "the model that it was made of", r"\.model_id"),
-    Known("", "a version says nothing of a run, link or description that it has not",
-          r"(model_versions?|latest_versions|registered_model)(\.\d+)?"
-          r"\.(run_id|run_link|description)"),
     Known("an upload of a page", "an answer is an object", "body"),
     Known("", "numbers of versions are texts everywhere", r"info\.tags\.\d+\.value"),
     Known("(good )?logged models of .*'iris'}", "a dataset's digest may be left out"),
