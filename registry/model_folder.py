@@ -11,6 +11,7 @@ import yaml
 from msgspec import Struct, field
 
 from registry.signature import Signature, format_signature, parse_signature
+from registry.yaml_reading import read_yaml
 from tracking.errors import InvalidRequest, ResourceMissing
 
 MLMODEL = "MLmodel"
@@ -86,8 +87,8 @@ def parse_mlmodel(data: bytes) -> ModelConfig:
     if len(data) > _MAX_BYTES:
         raise InvalidRequest(f"The {MLMODEL} file is larger than {_MAX_BYTES} bytes.")
     try:
-        file = msgspec.convert(yaml.safe_load(data), _MLmodelFile)
-    except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+        file = msgspec.convert(read_yaml(data), _MLmodelFile)
+    except (yaml.YAMLError, msgspec.ValidationError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"The {MLMODEL} file cannot be read: {_brief(error)}") from error
     fields = msgspec.structs.asdict(file)
     created = fields.pop("utc_time_created")

@@ -10,6 +10,7 @@ import msgspec
 import yaml
 from msgspec import Struct
 
+from registry.yaml_reading import FAST_LOADER, read_yaml
 from tracking.errors import InvalidRequest
 from tracking.wire import RunStatus
 from tracking.wire_models import LoggedModelStatus
@@ -25,8 +26,6 @@ MODEL_STATUSES: tuple[LoggedModelStatus, ...] = (
     "LOGGED_MODEL_UPLOAD_FAILED",
 )
 """In the order of their numbers, from 1."""
-
-_FastLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Meta(Struct, frozen=True, kw_only=True):
@@ -142,7 +141,7 @@ def read_meta(data: bytes, kind: type[T]) -> T:
         InvalidRequest: It is no YAML of plain values, or holds something else.
     """
     try:
-        return msgspec.convert(yaml.load(data, Loader=_PlainLoader), kind, strict=False)  # noqa: S506 - a safe one
+        return msgspec.convert(read_yaml(data, _PlainLoader), kind, strict=False)
     except (yaml.YAMLError, msgspec.ValidationError, RecursionError, ValueError) as error:
         first = str(error).partition("\n")[0][:200] or type(error).__name__
         raise InvalidRequest(f"its meta.yaml cannot be read ({first})") from error
@@ -154,7 +153,7 @@ def write_meta(meta: Meta) -> bytes:
     return text.encode()
 
 
-class _PlainLoader(_FastLoader):  # type: ignore[misc, valid-type]  # which one is known at run time
+class _PlainLoader(FAST_LOADER):  # type: ignore[misc, valid-type]  # which one is known at run time
     """A safe loader that joins no mappings: a few lines of joins can make gigabytes."""
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:

@@ -10,6 +10,7 @@ that the parent has it once before it forks, and no worker imports it while it s
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from registry.model_folder import read_model_folder
+from registry.yaml_reading import read_yaml
 from tracking.errors import InvalidRequest, StagedoorError
 
 LEFT_OUT = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing", "stagedoor"})
@@ -34,6 +36,7 @@ _COMMENT = re.compile(r"(^|\s)#.*$")
 _MINOR = re.compile(r"[=<>~! ]*(\d{1,2}\.\d{1,3})(\.|$)")
 _MAX_BYTES = 1 << 16
 _MAX_LINES = 500
+_MOST_KEPT = 256
 
 
 class Declared(Struct, frozen=True):
@@ -95,7 +98,9 @@ def _lines_of(text: str) -> list[str]:
     return [line for line in stripped if line]
 
 
+@lru_cache(_MOST_KEPT)
 def _parse(line: str, source: str) -> Requirement:
+    """Read a line; most versions have the same ones, and reading one takes 50 µs."""
     try:
         requirement = Requirement(line)
     except InvalidRequirement as error:
@@ -155,7 +160,7 @@ def _read(path: Path) -> str | None:
 
 def _read_yaml(path: Path) -> Mapping[str, Any]:
     try:
-        content = yaml.safe_load(_read(path) or "")
+        content = read_yaml(_read(path) or "")
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise InvalidRequest(f"{path.name} is no YAML that can be read.") from error
     return content if isinstance(content, dict) else {}
