@@ -74,7 +74,7 @@ _behind = Bound(BEHIND.labels)
 
 def observe_phase(model: str, phase: str, seconds: float) -> None:
     """Note how long one phase of one request took."""
-    phase_duration(model, phase).observe(seconds)
+    phase_duration.use_soon((model, phase), lambda child: child.observe(seconds))
 
 
 def observe_calls(model: str, version: str, sizes: Mapping[int, int]) -> None:

@@ -1,4 +1,6 @@
+import threading
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
@@ -82,6 +84,25 @@ def test_label_values_beyond_the_cap_share_one_series() -> None:
 
     assert children[2] is children[3] is counter.labels(OTHER, OTHER)
     assert bound("a", "200") is children[0]
+
+
+def test_a_new_series_is_made_in_a_thread_and_an_old_one_used_at_once() -> None:
+    """Making one takes as long as several requests, which wait on the same event loop."""
+    registry = CollectorRegistry()
+    counter = Counter("soon", "x", ("model",), registry=registry)
+    bound = Bound(counter.labels, names=Names())
+    here, threads = threading.get_ident(), SimpleQueue[int]()
+
+    def use(child: Counter) -> None:
+        child.inc()
+        threads.put(threading.get_ident())
+
+    bound.use_soon(("iris",), use)
+    assert threads.get(timeout=20) != here
+    bound.use_soon(("iris",), use)
+
+    assert threads.get(timeout=20) == here
+    assert registry.get_sample_value("soon_total", {"model": "iris"}) == 2
 
 
 def test_models_beyond_the_cap_share_series_by_what_else_is_told() -> None:

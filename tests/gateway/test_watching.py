@@ -11,6 +11,7 @@ from gateway.routing.table import Assignment, ModelRoute, Reason, RouteTable
 from gateway.tallies import Level
 from gateway.watching import Asking, Watcher, note_ending
 from registry.route import Route, Split, VersionKey
+from tests.gateway.serving.specimens import until
 
 SAMPLED = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 UNSAMPLED = SAMPLED[:-1] + b"0"
@@ -114,11 +115,13 @@ def test_phases_are_noted_where_a_request_is_watched_and_shown_by_model() -> Non
     with During("encode"):
         pass
 
-    page = scrape().decode()
     assert [phase.name for phase in probe.phases] == ["decode", "queue", "predict"]
-    for phase, seconds in (("queue", 0.5), ("predict", 2.0)):
-        labels = f'{{model="yew",phase="{phase}"}}'
-        assert f"stagedoor_stage_duration_seconds_sum{labels} {seconds}" in page
+    sums = [
+        f'stagedoor_stage_duration_seconds_sum{{model="yew",phase="{phase}"}} {seconds}'
+        for phase, seconds in (("queue", 0.5), ("predict", 2.0))
+    ]
+    assert until(lambda: all(told in scrape().decode() for told in sums))
+    page = scrape().decode()
     assert 'model="yew",phase="encode"' not in page
     assert PROBE.get() is None
 
