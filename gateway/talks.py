@@ -9,9 +9,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from gateway.asgi import Headers, Receive, Scope, Send, send_answer
@@ -25,6 +25,7 @@ from gateway.protocols.call import Action, ProtocolName
 from gateway.protocols.caps import check_params
 from gateway.protocols.events import (
     HEADERS,
+    encode_piece,
     event,
     read_document,
     scoring_piece,
@@ -133,20 +134,22 @@ class Talks:
                 until_s = sooner(deadline_s, request.timeout_us, began_s)
                 pieces = _in_time(_whole(servable, request, until_s), until_s)
                 return await self._stream(assignment, asked, pieces, exchange)
-            subject, params, timeout_us = _subject(servable, asked, body)
-            if not is_stream and isinstance(subject, Batch):
+            matter = _matter(servable, asked, body)
+            if not is_stream and isinstance(matter.subject, Batch):
                 return None
             observe_assignment(assignment.model, assignment.variant, assignment.reason)
-            until_s = sooner(deadline_s, timeout_us, began_s)
+            until_s = sooner(deadline_s, matter.timeout_us, began_s)
             with level_of(assignment.model):
                 talk = await in_time(
-                    lambda: servable.talk(subject, params, is_stream=is_stream), until_s
+                    lambda: servable.talk(matter.subject, matter.params, is_stream=is_stream),
+                    until_s,
                 )
-                pieces = _in_time(talk, until_s)
+                write = _writer(asked, assignment.key, matter, is_stream=is_stream)
+                told = _written(_in_time(talk, until_s), write)
                 try:
                     if is_stream:
-                        return await self._stream(assignment, asked, pieces, exchange)
-                    return await self._answer_document(assignment, asked, pieces, exchange)
+                        return await self._stream(assignment, asked, told, exchange)
+                    return await self._answer_document(assignment, asked, told, exchange)
                 finally:
                     talk.close()
 
@@ -154,20 +157,15 @@ class Talks:
         self,
         assignment: Assignment,
         asked: Asked,
-        pieces: AsyncIterator[Any],
+        pieces: AsyncIterator[bytes],
         exchange: Exchange,
     ) -> Told:
-        """Send the one piece that there is, as the model gave it."""
+        """Send the one piece that there is."""
         given = [piece async for piece in pieces]
         if len(given) != 1:
             raise ModelFailed("The model gave no answer.")
-        piece = given[0]
-        if asked.call.protocol is ProtocolName.GENERATE:
-            told = v2_generate.encode_value(piece, assignment.key)
-        else:
-            told = msgspec.json.encode(piece)
         await send_answer(
-            exchange.send, _OK, told, [JSON, *exchange.headers(asked.request_id, assignment)]
+            exchange.send, _OK, given[0], [JSON, *exchange.headers(asked.request_id, assignment)]
         )
         return Told(assignment)
 
@@ -187,8 +185,7 @@ class Talks:
         try:
             piece = first
             while piece is not _END:
-                data = _data(piece, asked, assignment.key)
-                await _send_part(exchange.send, event(data), leaving)
+                await _send_part(exchange.send, event(piece), leaving)
                 piece = await _unless_left(_next(pieces), leaving)
         except _Left:
             return Told(assignment)
@@ -213,22 +210,36 @@ def _is_stream(asked: Asked, scope: Scope) -> bool:
     return asked.call.protocol is ProtocolName.MLFLOW and wants_events(scope["headers"])
 
 
-def _subject(
-    servable: Runner | Crew, asked: Asked, body: bytes
-) -> tuple[Batch | dict[str, Any], dict[str, Any], int | None]:
-    """Return what a request is about, rows or a document, its parameters, and its time in µs."""
+class _Matter(Struct, frozen=True):
+    """What a request to a model that talks is about.
+
+    Args:
+        subject: Rows, or a document.
+        params: Beside rows.
+        timeout_us: Its time by its own parameters, if they say.
+        request_id: The caller's own, if there is one.
+    """
+
+    subject: Batch | dict[str, Any]
+    params: dict[str, Any]
+    timeout_us: int | None = None
+    request_id: str | None = None
+
+
+def _matter(servable: Runner | Crew, asked: Asked, body: bytes) -> _Matter:
     protocol, content_type = asked.call.protocol, asked.body_head.content_type
-    document: dict[str, Any] | None = None
     if servable.takes_documents and protocol is ProtocolName.MLFLOW:
         document = read_document(body, content_type)
+        if document is not None:
+            check_params(document)
+            return _Matter(document, {})
     elif servable.takes_documents and protocol is ProtocolName.GENERATE:
         document = v2_generate.read_object(body, content_type)
-    if document is not None:
         check_params(document)
-        is_generate = protocol is ProtocolName.GENERATE
-        return document, {}, v2_generate.timeout_us_in(document) if is_generate else None
+        timeout_us, request_id = v2_generate.timeout_us_in(document), v2_generate.id_in(document)
+        return _Matter(document, {}, timeout_us, request_id)
     request = _decoded(servable, asked, body)
-    return request.batch, dict(request.params), request.timeout_us
+    return _Matter(request.batch, dict(request.params), request.timeout_us, request.request_id)
 
 
 def _decoded(servable: Any, asked: Asked, body: bytes) -> InferRequest:
@@ -241,19 +252,27 @@ async def _in_time(pieces: AsyncIterator[Any], until_s: float) -> AsyncIterator[
         yield piece
 
 
-async def _whole(servable: Any, request: InferRequest, until_s: float) -> AsyncIterator[Any]:
+async def _whole(servable: Any, request: InferRequest, until_s: float) -> AsyncIterator[bytes]:
     """Yield the answer of a model that does not talk: one piece, as the extension has it."""
     prediction = await servable.predict(request.batch, request.params, until_s)
     key = servable.key
-    yield msgspec.Raw(WIRES[ProtocolName.GENERATE].encode(prediction, request, key))
+    yield WIRES[ProtocolName.GENERATE].encode(prediction, request, key)
 
 
-def _data(piece: Any, asked: Asked, key: VersionKey) -> bytes:
-    if isinstance(piece, msgspec.Raw):
-        return bytes(piece)
+def _writer(
+    asked: Asked, key: VersionKey, matter: _Matter, *, is_stream: bool
+) -> Callable[[Any], bytes]:
+    """Return what writes a piece as the protocol has it."""
     if asked.call.protocol is ProtocolName.GENERATE:
-        return v2_generate.encode_value(piece, key)
-    return scoring_piece(piece)
+        return partial(v2_generate.encode_value, key=key, request_id=matter.request_id)
+    return scoring_piece if is_stream else encode_piece
+
+
+async def _written(
+    pieces: AsyncIterator[Any], write: Callable[[Any], bytes]
+) -> AsyncIterator[bytes]:
+    async for piece in pieces:
+        yield write(piece)
 
 
 def _refused(asked: Asked, refusal: Refusal) -> bytes:

@@ -71,18 +71,19 @@ def encode(prediction: Prediction, request: InferRequest, key: VersionKey) -> by
         values = {name: plain_list(array)[0] for name, array in pairs}
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelFailed("The model answered with values that JSON cannot hold.") from error
-    told = {} if request.request_id is None else {"id": request.request_id}
-    return encode_value(told | values, key)
+    return encode_value(values, key, request.request_id)
 
 
-def encode_value(piece: Any, key: VersionKey) -> bytes:
-    """Write a piece, or a whole answer to a document.
+def encode_value(piece: Any, key: VersionKey, request_id: str | None = None) -> bytes:
+    """Write a piece, or a whole answer to a document, with the caller's own id.
 
     Raises:
         ModelFailed: It holds what JSON cannot.
     """
     values = piece if isinstance(piece, dict) else {TEXT: piece}
     told = {"model_name": key.model, "model_version": str(key.version)}
+    if request_id is not None:
+        told["id"] = request_id
     return encode_piece(told | values)
 
 
@@ -105,6 +106,12 @@ def _id(given: dict[str, Any]) -> str | None:
     if found is None or isinstance(found, str):
         return found
     raise MalformedBody("'id' is not a string.")
+
+
+def id_in(document: dict[str, Any]) -> str | None:
+    """Return the caller's own id in a document; another value there is the model's matter."""
+    found = document.get("id")
+    return found if isinstance(found, str) else None
 
 
 def timeout_us_in(given: dict[str, Any]) -> int | None:

@@ -301,6 +301,22 @@ def test_generate_answers_whole_or_in_events(served: Server) -> None:
     assert events(streamed.body) == [who | {"delta": "hello"}, who | {"delta": "there"}]
 
 
+def test_each_event_and_each_whole_answer_of_generate_has_the_callers_id(served: Server) -> None:
+    document, row = (
+        {"id": "mine", "text_input": "one two"},
+        {"id": "7", "width": 1.0, "height": 4.0},
+    )
+
+    told = [
+        *events(served.post("/v2/models/Parrot/generate_stream", document).body),
+        served.post("/v2/models/Parrot/generate", document).json(),
+        *events(served.post("/v2/models/Boxes/generate_stream", row).body),
+        served.post("/v2/models/Boxes/generate", row).json(),
+    ]
+
+    assert [piece["id"] for piece in told] == ["mine"] * 3 + ["7"] * 2
+
+
 def test_a_model_that_does_not_talk_answers_at_once(served: Server) -> None:
     streamed = served.post("/v2/models/Boxes/generate_stream", {"width": 1.0, "height": 4.0})
     scored = served.post("/models/Boxes/invocations", ROWS, **EVENTS)
