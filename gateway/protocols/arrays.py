@@ -18,6 +18,7 @@ from gateway.protocols.nested import read_nested
 from gateway.protocols.plan import Plan
 from gateway.protocols.refusals import in_column, mismatch, shown
 from gateway.protocols.tensors import check_shape, combined, single
+from gateway.protocols.widening import widened
 from registry.tensors import Batch
 from tracking.errors import InputMismatch
 
@@ -136,24 +137,22 @@ def _cast(array: NDArray[Any], element: Element, name: str) -> NDArray[Any]:
         return array
     if element.kind in (Kind.BINARY, Kind.DATETIME) and array.dtype.kind == "O":
         return convert(array.ravel().tolist(), element, in_column(name)).reshape(array.shape)
-    if _widens(array.dtype, element):
-        return array.astype(element.dtype)
+    wider = widened(array, element)
+    if wider is not None:
+        return wider
     raise _wrong_type(array.dtype, element, name)
 
 
 def _nested(array: NDArray[Any], element: Element, name: str) -> NDArray[Any]:
-    """Read lists and objects, which stand in a tensor of text as JSON."""
+    """Read lists and objects; in a tensor of text they stand as JSON."""
     if array.dtype.kind != "O":
         raise _wrong_type(array.dtype, element, name)
     where = in_column(name)
-    texts = array.ravel().tolist()
-    values = [text and read_nested(text, where(row)) for row, text in enumerate(texts)]
+    values = [
+        read_nested(value, where(row)) if value and isinstance(value, str | bytes) else value
+        for row, value in enumerate(array.ravel().tolist())
+    ]
     return convert(values, element, where).reshape(array.shape)
-
-
-def _widens(dtype: np.dtype[Any], element: Element) -> bool:
-    is_number = dtype.kind in "iuf" and element.kind in (Kind.FLOATING, Kind.INTEGER)
-    return is_number and np.can_cast(dtype, element.dtype, "safe")
 
 
 def _wrong_type(dtype: np.dtype[Any], element: Element, name: str) -> InputMismatch:

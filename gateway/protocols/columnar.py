@@ -5,16 +5,21 @@ Called by ``mlflow_scoring.py``; ``pyarrow`` is there if ``stagedoor[arrow]`` wa
 
 import importlib
 import io
+from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.protocols.arrow_values import holds_others, is_bytes, plain_values
 from gateway.protocols.caps import MAX_ELEMENTS
-from gateway.protocols.elements import Kind
+from gateway.protocols.elements import Element, Kind
 from gateway.protocols.media import ARROW_FILE, ARROW_STREAM
-from gateway.protocols.plan import Plan
+from gateway.protocols.moments import MOMENTS
+from gateway.protocols.plan import Column, Plan
 from gateway.protocols.refusals import no_rows, shown
+from gateway.protocols.widening import objects, widened
 from tracking.errors import (
     InputMismatch,
     InvalidRequest,
@@ -34,7 +39,7 @@ def read_columns(body: bytes, media_type: str, plan: Plan) -> dict[str, NDArray[
     Args:
         body: The bytes, within the size limit.
         media_type: Which format it is.
-        plan: What the model takes: where it knows a column as numbers, a missing value is NaN.
+        plan: What the model takes: what stands for a missing value, and which columns hold others.
 
     Raises:
         UnsupportedMedia: ``pyarrow`` is not installed.
@@ -48,17 +53,19 @@ def read_columns(body: bytes, media_type: str, plan: Plan) -> dict[str, NDArray[
         table = _read(arrow, body, media_type)
         if table.num_rows == 0 or table.num_columns == 0:
             raise no_rows()
-        floats = {c.name for c in plan.columns if c.element.kind is Kind.FLOATING}
         names = [str(name) for name in table.column_names]
         if len(set(names)) < len(names):
             raise InputMismatch("A column is named twice: name each column once.")
-        optional = {c.name for c in plan.columns if not c.is_required}
-        return {
-            name: _array(arrow, column, name, is_float=name in floats)
+        columns = {
+            name: column
             for name, column in zip(names, table.columns, strict=True)
             if not name.startswith(_INDEX_PREFIX)
-            # What is missing in every row is as one that was not sent.
-            and not (name in optional and arrow.types.is_null(column.type))
+        }
+        taken = _taken(list(columns), plan)
+        return {
+            name: _array(arrow, column, name, _element(name, taken))
+            for name, column in columns.items()
+            if not (_is_optional(name, taken) and arrow.types.is_null(column.type))
         }
     # Its errors for bytes that are broken derive from these; it has one for each way.
     except (arrow.ArrowException, OSError, ValueError, KeyError, UnicodeDecodeError) as error:
@@ -111,41 +118,79 @@ def _check_size(cells: int, size_bytes: int) -> None:
         raise TooLarge(f"{message}: send fewer rows per request.")
 
 
-def _array(arrow: Any, column: Any, name: str, *, is_float: bool) -> NDArray[Any]:
+def _taken(names: list[str], plan: Plan) -> dict[str, Column]:
+    """Return what the model takes of a table, by the table's names."""
+    if plan.columns and not plan.names and len(plan.columns) == len(names):
+        return dict(zip(names, plan.columns, strict=True))
+    return {column.name: column for column in plan.columns}
+
+
+def _element(name: str, taken: Mapping[str, Column]) -> Element | None:
+    column = taken.get(name)
+    return None if column is None else column.element
+
+
+def _is_optional(name: str, taken: Mapping[str, Column]) -> bool:
+    """Say whether a column that is missing in every row is as one that was not sent."""
+    column = taken.get(name)
+    return column is not None and not column.is_required
+
+
+def _array(arrow: Any, column: Any, name: str, element: Element | None) -> NDArray[Any]:
     types = arrow.types
-    column = _of_own_type(arrow, column, is_float=is_float)
+    is_nested = element is not None and element.kind is Kind.NESTED
+    if is_nested or holds_others(arrow, column.type):
+        return _nested(plain_values(arrow, column, name), element)
+    column = _of_own_type(arrow, column, element)
     kind = column.type
-    if types.is_string(kind) or types.is_large_string(kind) or _is_bytes(types, kind):
-        return _objects(column.to_pylist())
+    if types.is_string(kind) or types.is_large_string(kind) or is_bytes(types, kind):
+        return objects(column.to_pylist())
     if types.is_timestamp(kind) or types.is_date(kind):
-        return np.asarray(column.cast(arrow.timestamp("ns")).to_numpy(), "datetime64[ns]")
+        return _moments(arrow, column, name)
     if types.is_floating(kind):
         return np.array(column.to_numpy())  # with NaN for what is missing
     if not (types.is_integer(kind) or types.is_boolean(kind)):
         raise InvalidRequest(f"Column {shown(name)} has a type that no request can carry.")
     if not column.null_count:
         return np.array(column.to_numpy())
-    if is_float and types.is_integer(kind):
-        return np.array(column.cast(arrow.float64()).to_numpy())
+    if element is not None and element.kind is Kind.FLOATING and types.is_integer(kind):
+        return _with_gaps(column, element, name)
     raise InputMismatch(f"Column {shown(name)} has a missing value, which its type does not take.")
 
 
-def _of_own_type(arrow: Any, column: Any, *, is_float: bool) -> Any:
+def _nested(values: list[Any], element: Element | None) -> NDArray[Any]:
+    """Return values that hold others; text for ``any`` as JSON, which is read as such later."""
+    if element is not None and element.label == "any":
+        values = [msgspec.json.encode(value) if type(value) is str else value for value in values]
+    return objects(values)
+
+
+def _moments(arrow: Any, column: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(column.cast(arrow.timestamp("ns")).to_numpy(), "datetime64[ns]")
+    except arrow.ArrowInvalid as error:
+        raise InputMismatch(f"Column {shown(name)}: expected {MOMENTS}, got another.") from error
+
+
+def _with_gaps(column: Any, element: Element, name: str) -> NDArray[Any]:
+    """Return integers of which some are missing as floats, with NaN for those."""
+    held = widened(column.fill_null(0).to_numpy(), element)
+    if held is None:
+        message = f"Column {shown(name)} holds integers that {element.label} does not hold exactly"
+        raise InputMismatch(f"{message}: send floats.")
+    held[column.is_null().to_numpy()] = np.nan
+    return held
+
+
+def _of_own_type(arrow: Any, column: Any, element: Element | None) -> Any:
     """Return a column of categories as what they are, and one of nothing as missing values."""
     if arrow.types.is_dictionary(column.type):
         return column.cast(column.type.value_type)
-    if arrow.types.is_null(column.type):
-        return column.cast(arrow.float64() if is_float else arrow.string())
-    return column
-
-
-def _is_bytes(types: Any, kind: Any) -> bool:
-    return bool(
-        types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
+    if not arrow.types.is_null(column.type):
+        return column
+    if element is None or element.kind in (Kind.TEXT, Kind.BINARY):
+        return column.cast(arrow.string())
+    is_moment = element.kind is Kind.DATETIME
+    return column.cast(
+        arrow.timestamp("ns") if is_moment else arrow.from_numpy_dtype(element.dtype)
     )
-
-
-def _objects(values: list[Any]) -> NDArray[Any]:
-    made = np.empty(len(values), dtype=object)
-    made[:] = values
-    return made

@@ -7,12 +7,13 @@ refused. A refusal names column, row, what was expected and what kind came; neve
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from types import NoneType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.protocols.elements import convert, infer_element
+from gateway.protocols.elements import Element, convert, infer_element
 from gateway.protocols.plan import Column, Plan, Tensor, common_number
 from gateway.protocols.refusals import in_column, json_name, listed, mismatch, no_rows, shown
 from gateway.protocols.tensors import conform_named_tensors, conform_tensor
@@ -78,6 +79,17 @@ def conform_columns(columns: Mapping[str, Any], plan: Plan) -> Batch:
     given = [column for column in plan.columns if column.name in columns]
     arrays = [_converted(columns[column.name], column) for column in given]
     return stack(given, arrays, is_named=bool(plan.names))
+
+
+def as_columns(data: Mapping[str, Any], plan: Plan) -> Mapping[str, Any]:
+    """Return columns as they are, and one row by name as columns of one value each.
+
+    It is a row where no value can be a column of the type that the model takes there.
+    """
+    kinds = {column.name: column.element for column in plan.columns}
+    if not kinds or any(_is_column(value, kinds.get(name)) for name, value in data.items()):
+        return data
+    return {name: [value] for name, value in data.items()}
 
 
 def taken_names(names: Sequence[str], plan: Plan) -> Sequence[str]:
@@ -161,9 +173,20 @@ def _by_name(names: Sequence[str], columns: Sequence[Sequence[Any]]) -> dict[str
     return dict(zip(names, columns, strict=True))
 
 
+def _is_column(value: Any, element: Element | None) -> bool:
+    if not isinstance(value, list):
+        return False
+    if element is None or element.label != "array":
+        return True
+    return all(isinstance(item, list | NoneType) for item in value)
+
+
 def _columns_to_tensors(columns: Mapping[str, Any], plan: Plan) -> Batch:
-    """Take columns by name, or a whole table for a single tensor of two axes."""
+    """Take columns by name, or a whole table, or one column of lists, for a single tensor."""
     _check_lengths(columns)
+    first = next(iter(columns.values()))
+    if len(columns) == len(plan.tensors) == 1 and isinstance(first[0], list):
+        return conform_tensor(list(first), plan)
     if plan.matrix is not None and plan.tensors[0].name not in columns:
         return conform_tensor([list(row) for row in zip(*columns.values(), strict=True)], plan)
     check_names(list(columns), plan)

@@ -7,9 +7,7 @@ value came; never the value itself.
 import base64
 import binascii
 import math
-import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from enum import Enum
 from types import NoneType
 from typing import Any, assert_never
@@ -18,7 +16,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from gateway.protocols.nested import check_nested, check_size
+from gateway.protocols.moments import FIRST_YEAR, LAST_YEAR, read_moment
+from gateway.protocols.nested import check_size, fitted, held_types
 from gateway.protocols.refusals import Where, json_name, mismatch
 from registry.signature import NESTED_TYPES, ColumnSpec, Nested
 from tracking.errors import InputMismatch
@@ -103,7 +102,7 @@ def column_element(spec: ColumnSpec) -> Element:
     if spec.type not in NESTED_TYPES:
         return COLUMN_ELEMENTS.get(spec.type) or tensor_element(spec.type)
     nested = spec.nested or Nested(spec.type)
-    is_optional = not spec.required or spec.type == "any"
+    is_optional = not spec.required or "any" in held_types(nested)
     return Element(spec.type, Kind.NESTED, _OBJECT, allows_null=is_optional, nested=nested)
 
 
@@ -167,7 +166,7 @@ def convert(values: Sequence[Any], element: Element, where: Where) -> NDArray[An
         case Kind.BINARY:
             return _parsed(values, _decode_base64, element, where)
         case Kind.DATETIME:
-            return _parsed(values, _parse_moment, element, where)
+            return _parsed(values, read_moment, element, where)
         case Kind.NESTED:
             return _nested(values, element, where)
         case _:
@@ -218,7 +217,7 @@ def _parsed(
         try:
             parsed[index] = parse(value) if value is not None else _MISSING[element.kind]
         except OverflowError:
-            got = f"one outside of the years {_FIRST_YEAR} to {_LAST_YEAR}"
+            got = f"one outside of the years {FIRST_YEAR} to {LAST_YEAR}"
             raise mismatch(where(index), expected(element), got) from None
         except (ValueError, binascii.Error):
             raise mismatch(where(index), expected(element), "another string") from None
@@ -226,35 +225,19 @@ def _parsed(
 
 
 def _nested(values: Sequence[Any], element: Element, where: Where) -> NDArray[Any]:
+    made = np.empty(len(values), dtype=object)
     for index, value in enumerate(values):
         if value is not None or not element.allows_null:
-            check_nested(value, element.nested or Nested("any"), where(index))
+            made[index] = fitted(value, element.nested or Nested("any"), where(index))
             check_size(value, where(index))
-    return np.fromiter(values, dtype=object, count=len(values))
+    return made
 
 
 _MISSING = {Kind.BINARY: None, Kind.DATETIME: np.datetime64("NaT")}
 
 
 def _decode_base64(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)
-
-
-_FIRST_YEAR, _LAST_YEAR = 1678, 2261  # what nanoseconds in 64 bits reach in full
-
-
-_NANOSECONDS = re.compile(r"[.,][0-9]{6}([0-9]{1,3})")
-
-
-def _parse_moment(text: str) -> np.datetime64:
-    moment = datetime.fromisoformat(text)
-    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-        raise OverflowError(moment.year)
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
-    beyond = _NANOSECONDS.search(text)  # Python's own moments end at microseconds
-    nanoseconds = 0 if beyond is None else int(beyond[1].ljust(3, "0"))
-    return np.datetime64(moment, "ns") + np.timedelta64(nanoseconds, "ns")
+    return base64.b64decode("".join(text.split()), validate=True)  # in lines, as MIME has it, too
 
 
 def _check_types(

@@ -15,7 +15,7 @@ from gateway.protocols.answers import plain_list
 from gateway.protocols.arrays import conform_arrays, conform_table
 from gateway.protocols.caps import check_body, check_depth, check_params, not_json
 from gateway.protocols.columnar import read_columns
-from gateway.protocols.conform import conform_columns, conform_records, conform_rows
+from gateway.protocols.conform import as_columns, conform_columns, conform_records, conform_rows
 from gateway.protocols.csv_rows import conform_csv
 from gateway.protocols.documents import document_request
 from gateway.protocols.large_matrix import LEAST_BYTES, large_matrix
@@ -208,7 +208,7 @@ def conformed(name: str, data: Any, plan: Plan) -> Batch:
     if name == "dataframe_split":
         return _conformed_split(data, plan)
     if isinstance(data, dict) and name == "inputs":
-        return conform_columns(data, plan)
+        return conform_columns(as_columns(data, plan), plan)
     if not isinstance(data, list):
         raise MalformedBody(f"{name!r} is not an array of rows.")
     if name == "dataframe_records" or (data and isinstance(data[0], dict)):

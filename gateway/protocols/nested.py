@@ -1,8 +1,10 @@
 """Values that hold others: whether lists and objects fit what a signature says of them. Pure.
 
-Called by ``elements.py``. A value reaches the model as it came: as lists, dicts, numbers and text.
+Called by ``elements.py``. A value reaches the model as it came: as lists, dicts, numbers and text,
+with NaN for a number that is missing in a list or map.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,11 +25,12 @@ _SINGLE: Mapping[str, tuple[type, ...]] = {
     "binary": (str,),
     "datetime": (str,),
 }
+_FLOATS = ("float", "double")
 _ANY = Nested("any")
 
 
-def check_nested(value: Any, nested: Nested, where: str) -> None:
-    """Refuse a value that is not of a type.
+def fitted(value: Any, nested: Nested, where: str) -> Any:
+    """Return a value of a type: as it came, but for NaN where a number in a list is missing.
 
     Args:
         value: As the JSON parser gave it.
@@ -39,20 +42,29 @@ def check_nested(value: Any, nested: Nested, where: str) -> None:
     """
     match nested.type:
         case "any":
-            return
+            return value
         case "array":
             _check_type(value, (list,), nested, where)
-            for index, item in enumerate(value):
-                check_nested(item, nested.items or _ANY, f"{where}, item {index}")
+            held = nested.items or _ANY
+            return [_held(item, held, f"{where}, item {index}") for index, item in enumerate(value)]
         case "map":
             _check_type(value, (dict,), nested, where)
-            for name, item in value.items():
-                check_nested(item, nested.values or _ANY, f"{where}, key {shown(name)}")
+            held = nested.values or _ANY
+            return {
+                name: _held(item, held, f"{where}, key {shown(name)}")
+                for name, item in value.items()
+            }
         case "object":
             _check_type(value, (dict,), nested, where)
-            _check_properties(value, nested, where)
+            return value | _properties(value, nested, where)
         case single:
             _check_type(value, _SINGLE.get(single, ()), nested, where)
+            return value
+
+
+def held_types(nested: Nested) -> set[str]:
+    """Return its type, and those of what a list or a map of it holds."""
+    return {nested.type} | {held.type for held in (nested.items, nested.values) if held is not None}
 
 
 def check_size(value: Any, where: str) -> None:
@@ -82,12 +94,18 @@ def read_nested(text: str | bytes, where: str) -> Any:
         raise mismatch(where, "JSON of a list or an object", "another text") from error
 
 
-def _check_properties(value: Mapping[str, Any], nested: Nested, where: str) -> None:
+def _held(value: Any, nested: Nested, where: str) -> Any:
+    return math.nan if value is None and nested.type in _FLOATS else fitted(value, nested, where)
+
+
+def _properties(value: Mapping[str, Any], nested: Nested, where: str) -> dict[str, Any]:
+    found = {}
     for name, held in nested.properties.items():
         if value.get(name) is not None:
-            check_nested(value[name], held, f"{where}, key {shown(name)}")
+            found[name] = fitted(value[name], held, f"{where}, key {shown(name)}")
         elif held.required:
             raise InputMismatch(f"{where}, key {shown(name)}: the value is missing.")
+    return found
 
 
 def _check_type(value: Any, allowed: tuple[type, ...], nested: Nested, where: str) -> None:

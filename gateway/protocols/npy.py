@@ -14,6 +14,7 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from gateway.parsing import PARSING
+from gateway.protocols.moments import MOMENTS, moments_of
 from gateway.protocols.refusals import no_rows
 from gateway.protocols.tensors import MAX_AXES
 from tracking.errors import InvalidRequest, MalformedBody
@@ -67,5 +68,8 @@ def _plain(array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype.kind in "US":
         return array.astype(object)
     if array.dtype.kind == "M":
-        return array.astype("datetime64[ns]")
+        moments = moments_of(array)
+        if moments is None:
+            raise InvalidRequest(f"The array: expected {MOMENTS}, got another.")
+        return moments
     return array.astype(array.dtype.newbyteorder("="), order="C")

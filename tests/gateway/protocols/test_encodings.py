@@ -189,6 +189,34 @@ def test_a_column_of_nothing_is_one_of_missing_values() -> None:
     assert batch.arrays[1].tolist() == [None, None]
 
 
+@pytest.mark.parametrize("kind", ["float", "datetime", "binary"])
+@pytest.mark.parametrize("is_named", [True, False])
+def test_nothing_at_all_is_missing_in_the_type_of_the_column(kind: str, *, is_named: bool) -> None:
+    signature = Signature((ColumnSpec(kind, "a" if is_named else None),))
+
+    batch = mlflow_scoring.decode(
+        arrow(pa.table({"a": pa.nulls(1)}), PARQUET), PARQUET, signature
+    ).batch
+
+    dtype = {"float": "float32", "datetime": "datetime64[ns]", "binary": "object"}[kind]
+    assert (batch.arrays[0].dtype.name, str(batch.arrays[0].item())) == (
+        dtype,
+        {"float": "nan", "datetime": "None", "binary": "None"}[kind],
+    )
+
+
+def test_whole_numbers_fill_a_column_of_floats_where_none_changes() -> None:
+    signature = Signature((ColumnSpec("float", "a"), ColumnSpec("float", "b")))
+    table = pa.table({"a": [1, None], "b": [2**24, -(2**24)]})
+
+    [matrix] = mlflow_scoring.decode(arrow(table, PARQUET), PARQUET, signature).batch.arrays
+
+    assert (matrix.dtype.name, str(matrix.tolist())) == (
+        "float32",
+        "[[1.0, 16777216.0], [nan, -16777216.0]]",
+    )
+
+
 def test_without_a_signature_columns_are_taken_as_they_are() -> None:
     numbers = written(np.ones((2, 3)), ARROW_STREAM, None)
     table = pa.table({"a": [1, 2], "b": ["x", "y"]})
@@ -206,7 +234,10 @@ def test_without_a_signature_columns_are_taken_as_they_are() -> None:
         (pa.table({"a": [1.0]}), TABLES["named"], "missing 'b', 'c'"),
         (pa.table({"a": [1.0]}), TABLES["unnamed"], "expected 3 columns, got 1"),
         (pa.table({"a": ["x"]}), TABLES["tensor"], "expected shape [-1, 3], got shape [1]"),
-        (pa.table({"a": [[1]]}), None, "a type that no request can carry"),
+        (pa.table({"a": pa.array([1], pa.time32("s"))}), None, "a type that no request can carry"),
+        (pa.table({"a": [2**53 + 1]}), Signature((ColumnSpec("double", "a"),)), "expected FP64"),
+        (pa.table({"a": [2**53 + 1, None]}), Signature((ColumnSpec("double", "a"),)), "exactly"),
+        (pa.table({"a": pa.array([1 << 40], pa.timestamp("s"))}), None, "the years 1678 to 2261"),
         (pa.table({"a": [None, True]}), None, "has a missing value"),
         (pa.table({"a": [1, None]}), Signature((ColumnSpec("long", "a"),)), "a missing value"),
         (pa.table({"a": [1.5]}), Signature((ColumnSpec("long", "a"),)), "expected INT64"),
@@ -290,6 +321,7 @@ def test_arrays_of_any_order_and_kind_are_read(array: NDArray[Any], expected: li
         (npy(np.ones(3))[:-1], MalformedBody, "not as long as"),
         (npy(np.ones(3)) + b"x", MalformedBody, "not as long as"),
         (npy(np.array([1j])), InvalidRequest, "neither numbers nor text"),
+        (npy(np.array(["9999-01-01"], "M8[D]")), InvalidRequest, "the years 1678 to 2261"),
         (npy(np.zeros(1, "i4,f4")), InvalidRequest, "neither numbers nor text"),
         (npy(np.array([{}], object)), InvalidRequest, "neither numbers nor text"),
         (npy(np.array(1.0)), InvalidRequest, "1 to 8 axes"),

@@ -102,6 +102,32 @@ def test_every_format_of_the_same_rows_is_the_same_matrix(body: object) -> None:
     assert_matrix(read(body).batch, ("a", "b"), [[1, 2.5], [3.0, 4.0]])
 
 
+def test_inputs_by_name_that_hold_no_columns_are_one_row() -> None:
+    nested = {"a": ["x", "y"], "o": {"x": 1.5}}
+
+    assert_matrix(read({"inputs": {"a": 1, "b": 2.5}}).batch, ("a", "b"), [[1.0, 2.5]])
+    one = read({"inputs": nested}, NESTED).batch
+    assert [array.tolist() for array in one.arrays] == [[nested["a"]], [nested["o"]]]
+
+
+def test_a_column_of_lists_is_the_tensor_of_a_model_with_one() -> None:
+    batch = read({"dataframe_records": [{"any name": [1, 2]}, {"any name": [3, 4]}]}, TABLE).batch
+
+    assert_matrix(batch, (), [[1.0, 2.0], [3.0, 4.0]])
+
+
+def test_a_number_that_is_missing_in_a_list_or_map_is_nan() -> None:
+    specs = {
+        "a": Nested("array", items=Nested("double")),
+        "m": Nested("map", values=Nested("float")),
+    }
+    signature = Signature(tuple(ColumnSpec(n.type, name, nested=n) for name, n in specs.items()))
+
+    batch = read({"dataframe_records": [{"a": [1.5, None], "m": {"x": None}}]}, signature).batch
+
+    assert [str(array.tolist()) for array in batch.arrays] == ["[[1.5, nan]]", "[{'x': nan}]"]
+
+
 def test_long_columns_become_whole_numbers_also_when_written_with_a_point() -> None:
     assert_matrix(read({"instances": [[1, 2]]}, LONGS).batch, ("a", "b"), [[1, 2]])
     assert_matrix(read({"instances": [[1.0, 2]]}, LONGS).batch, ("a", "b"), [[1, 2]])
@@ -283,7 +309,7 @@ def test_no_params_are_no_params(params: object) -> None:
         ({"dataframe_split": {"columns": ["a"], "data": [[1, 2]]}}, "Row 0: expected 1 values"),
         ({"dataframe_split": {"columns": ["b", "a"], "data": [[1, 2], [3]]}}, "Row 1: expected 2"),
         ({"inputs": {"a": [1], "b": [1, 2]}}, "Column 'b': expected 1 rows as in 'a', got 2."),
-        ({"inputs": {"a": 1, "b": 2}}, "Column 'a': expected an array, got an integer."),
+        ({"inputs": {"a": [1], "b": 2}}, "Column 'b': expected an array, got an integer."),
         ({"instances": [[1, 2]], "params": {"routing_key": 7}}, "'routing_key' is not a string"),
     ],
 )

@@ -1,0 +1,148 @@
+"""Columns of Arrow whose values hold others, as the lists and dicts that JSON has for them. Pure.
+
+Called by ``columnar.py``. Within lists and objects moments become ISO 8601 in UTC and bytes
+base64: a model gets the same from every format.
+"""
+
+import base64
+from typing import Any
+
+from gateway.protocols.caps import MAX_DEPTH, MAX_ELEMENTS
+from gateway.protocols.moments import MOMENTS
+from gateway.protocols.refusals import shown
+from tracking.errors import InvalidRequest, TooLarge
+
+
+def holds_others(arrow: Any, kind: Any) -> bool:
+    """Say whether values of an Arrow type hold others."""
+    types = arrow.types
+    return _is_list(types, kind) or types.is_map(kind) or types.is_struct(kind)
+
+
+def is_bytes(types: Any, kind: Any) -> bool:
+    """Say whether values of an Arrow type are bytes; ``types`` is ``pyarrow.types``."""
+    return bool(
+        types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
+    )
+
+
+def plain_values(arrow: Any, column: Any, name: str) -> list[Any]:
+    """Return the values of a column as a JSON parser would have given them.
+
+    Args:
+        arrow: The module ``pyarrow``.
+        column: A chunked array of any type.
+        name: The column's name, for refusals.
+
+    Raises:
+        TooLarge: It holds more values than are taken.
+        InvalidRequest: It nests too deep, holds a type that JSON has nothing for, or a map has a
+            key twice.
+    """
+    naive = _mapped(arrow, column.type, _without_zone, name)
+    if _count(arrow, column) > MAX_ELEMENTS:
+        message = f"Column {shown(name)} holds more than {MAX_ELEMENTS} values"
+        raise TooLarge(f"{message}: send fewer rows per request.")
+    told = _mapped(arrow, naive, _as_told, name)
+    try:
+        column = column.cast(naive)
+        if told != naive:
+            column.cast(_mapped(arrow, naive, _as_moments, name))  # refuses what is out of range
+            column = column.cast(told)
+        values: list[Any] = column.to_pylist(maps_as_pydicts="strict")
+    except KeyError as error:
+        raise InvalidRequest(f"Column {shown(name)}: a map has a key twice.") from error
+    except arrow.ArrowInvalid as error:
+        raise InvalidRequest(f"Column {shown(name)}: expected {MOMENTS}, got another.") from error
+    return [_without_bytes(value) for value in values]
+
+
+def _is_list(types: Any, kind: Any) -> bool:
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def _mapped(arrow: Any, kind: Any, single: Any, name: str, depth: int = 0) -> Any:
+    """Return a type with ``single`` called for each type in it that holds no others."""
+    types = arrow.types
+    if depth > MAX_DEPTH:
+        raise InvalidRequest(f"Column {shown(name)} nests deeper than {MAX_DEPTH} levels.")
+    if types.is_map(kind):
+        if not (types.is_string(kind.key_type) or types.is_large_string(kind.key_type)):
+            raise InvalidRequest(f"Column {shown(name)} holds a map whose keys are no text.")
+        held = _mapped(arrow, kind.item_type, single, name, depth + 1)
+        return arrow.map_(kind.key_type, held)
+    if types.is_struct(kind):
+        fields = [kind.field(index) for index in range(kind.num_fields)]
+        if len({field.name for field in fields}) < len(fields):
+            raise InvalidRequest(f"Column {shown(name)} has objects with one name twice.")
+        return arrow.struct(
+            [(f.name, _mapped(arrow, f.type, single, name, depth + 1)) for f in fields]
+        )
+    if _is_list(types, kind):
+        held = _mapped(arrow, kind.value_type, single, name, depth + 1)
+        return arrow.large_list(held) if types.is_large_list(kind) else arrow.list_(held)
+    return single(arrow, kind, name)
+
+
+def _without_zone(arrow: Any, kind: Any, name: str) -> Any:
+    types = arrow.types
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    if types.is_timestamp(kind):
+        return arrow.timestamp(kind.unit)  # what it holds is in UTC, whatever its zone
+    is_known = (
+        types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_boolean(kind)
+        or types.is_null(kind)
+        or types.is_date(kind)
+        or types.is_string(kind)
+        or types.is_large_string(kind)
+        or is_bytes(types, kind)
+    )
+    if not is_known:
+        message = f"Column {shown(name)} holds values of Arrow's type {str(kind)[:64]!r}"
+        raise InvalidRequest(f"{message}, which no request can carry: send numbers or text.")
+    return kind
+
+
+def _as_moments(arrow: Any, kind: Any, name: str) -> Any:
+    del name
+    types = arrow.types
+    return arrow.timestamp("ns") if types.is_timestamp(kind) or types.is_date(kind) else kind
+
+
+def _as_told(arrow: Any, kind: Any, name: str) -> Any:
+    del name
+    types = arrow.types
+    if types.is_timestamp(kind) or types.is_date(kind):
+        return arrow.string()
+    return arrow.binary() if is_bytes(types, kind) else kind
+
+
+def _count(arrow: Any, column: Any) -> int:
+    """Return how many values there are, at all depths; lists of nothing take no bytes."""
+    held, waiting = 0, list(column.chunks)
+    while waiting:
+        array = waiting.pop()
+        held += len(array)
+        types, kind = arrow.types, array.type
+        if types.is_map(kind):
+            waiting += [array.keys, array.items]
+        elif types.is_struct(kind):
+            waiting += array.flatten()
+        elif _is_list(types, kind):
+            waiting.append(array.flatten())
+    return held
+
+
+def _without_bytes(value: Any) -> Any:
+    match value:
+        case bytes():
+            return base64.b64encode(value).decode()
+        case list():
+            return [_without_bytes(item) for item in value]
+        case dict():
+            return {name: _without_bytes(item) for name, item in value.items()}
+        case _:
+            return value
