@@ -140,10 +140,8 @@ class Talks:
             observe_assignment(assignment.model, assignment.variant, assignment.reason)
             until_s = sooner(deadline_s, matter.timeout_us, began_s)
             with level_of(assignment.model):
-                talk = await in_time(
-                    lambda: servable.talk(matter.subject, matter.params, is_stream=is_stream),
-                    until_s,
-                )
+                asks = partial(servable.talk, matter.subject, matter.params, is_stream=is_stream)
+                talk = await in_time(asks, until_s)
                 write = _writer(asked, assignment.key, matter, is_stream=is_stream)
                 told = _written(_in_time(talk, until_s), write)
                 try:

@@ -131,6 +131,8 @@ def _flat(array: NDArray[Any], name: str) -> NDArray[Any]:
 def _cast(array: NDArray[Any], element: Element, name: str) -> NDArray[Any]:
     if element.kind is Kind.NESTED:
         return _nested(array, element, name)
+    if element.kind is Kind.TEXT and array.dtype.kind == "O":
+        return _texts(array, element, name)
     if array.dtype == element.dtype and element.kind is not Kind.BINARY:
         return array
     if element.kind is Kind.BINARY and set(map(type, array.flat)) <= {bytes, NoneType}:
@@ -141,6 +143,14 @@ def _cast(array: NDArray[Any], element: Element, name: str) -> NDArray[Any]:
     if wider is not None:
         return wider
     raise _wrong_type(array.dtype, element, name)
+
+
+def _texts(array: NDArray[Any], element: Element, name: str) -> NDArray[Any]:
+    found = set(map(type, array.flat))
+    if not found <= {str, NoneType} or (NoneType in found and not element.allows_null):
+        got = "bytes" if bytes in found else "missing values"
+        raise mismatch(f"Input {shown(name)}", f"text ({element.label})", got)
+    return array
 
 
 def _nested(array: NDArray[Any], element: Element, name: str) -> NDArray[Any]:

@@ -237,7 +237,8 @@ _MISSING = {Kind.BINARY: None, Kind.DATETIME: np.datetime64("NaT")}
 
 
 def _decode_base64(text: str) -> bytes:
-    return base64.b64decode("".join(text.split()), validate=True)  # in lines, as MIME has it, too
+    joined = text.replace("\r", "").replace("\n", "")  # MIME has it in lines
+    return base64.b64decode(joined, validate=True)
 
 
 def _check_types(

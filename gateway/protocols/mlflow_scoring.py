@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from gateway.protocols.answers import plain_list
-from gateway.protocols.arrays import conform_arrays, conform_table
+from gateway.protocols.arrays import conform_inputs, conform_table
 from gateway.protocols.caps import check_body, check_depth, check_params, not_json
 from gateway.protocols.columnar import read_columns
 from gateway.protocols.conform import as_columns, conform_columns, conform_records, conform_rows
@@ -128,7 +128,7 @@ def _decode_tabular(body: bytes, media_type: str, plan: Plan) -> Batch:
     if media_type == CSV:
         return conform_csv(body, plan)
     if media_type == NPY:
-        return conform_arrays({"input": read_npy(body)}, plan)
+        return conform_inputs({"input": read_npy(body)}, plan)
     return conform_table(read_columns(body, media_type, plan), plan)
 
 

@@ -20,6 +20,7 @@ from gateway.protocols.tensors import MAX_AXES
 from tracking.errors import InvalidRequest, MalformedBody
 
 _KINDS = "biufUSM"
+_EXTENDED = ("longdouble", "float96", "float128")  # of another size on each kind of machine
 _MAX_HEADER_BYTES = 4096
 _HEADERS = {
     (1, 0): npy_format.read_array_header_1_0,
@@ -42,7 +43,7 @@ def read_npy(body: bytes) -> NDArray[Any]:
     """
     stream = io.BytesIO(body)
     shape, is_fortran, dtype = _read_header(stream)
-    if dtype.kind not in _KINDS or dtype.itemsize == 0:
+    if dtype.kind not in _KINDS or dtype.itemsize == 0 or dtype.name in _EXTENDED:
         raise InvalidRequest("The array holds neither numbers nor text: send one of those.")
     if not 1 <= len(shape) <= MAX_AXES or min(shape) < 0:
         raise InvalidRequest(f"The array needs 1 to {MAX_AXES} axes.")

@@ -52,6 +52,7 @@ class _Body(Struct, Generic[T], frozen=True, gc=False):
     outputs: list[Wanted] | None = None
 
 
+_WIDE_INTEGERS = frozenset({"INT64", "UINT64"})  # a float would round the largest before a check
 _FLOATS = msgspec.json.Decoder(_Body[float])
 _ANY = msgspec.json.Decoder(_Body[Any])
 _ENCODER = msgspec.json.Encoder()
@@ -138,7 +139,7 @@ def _parsed(body: bytes, plan: Plan) -> tuple[_Body[Any], bool]:
         check_body(body)
         if plan.json_type is float:
             floats = _parsed_floats(body)
-            if floats is not None:
+            if floats is not None and _WIDE_INTEGERS.isdisjoint(t.datatype for t in floats.inputs):
                 return floats, True
         check_depth(body)
         return _ANY.decode(body), False

@@ -21,6 +21,7 @@ from gateway.protocols import mlflow_scoring, v1_rest, v2_binary, v2_rest
 from gateway.protocols.media import ARROW_FILE, ARROW_STREAM, NPY, PARQUET
 from registry.signature import ColumnSpec, Signature, TensorSpec
 from registry.tensors import Batch
+from tests.gateway.protocols.arrow_bodies import arrow_body
 from tracking.errors import InputMismatch, InvalidRequest, MalformedBody, StagedoorError, TooLarge
 
 JSON = "application/json"
@@ -56,17 +57,6 @@ def table_of(rows: NDArray[Any]) -> pa.Table:
     return pa.table({name: rows[:, index] for index, name in enumerate(NAMES)})
 
 
-def arrow(table: pa.Table, media_type: str, **options: Any) -> bytes:
-    stream = io.BytesIO()
-    if media_type == PARQUET:
-        pq.write_table(table, stream, **options)
-        return stream.getvalue()
-    make = pa.ipc.new_stream if media_type == ARROW_STREAM else pa.ipc.new_file
-    with make(stream, table.schema, **options) as writer:
-        writer.write_table(table, max_chunksize=2)
-    return stream.getvalue()
-
-
 def v2(rows: NDArray[Any], signature: Signature | None, *, is_raw: bool) -> Batch:
     tensor: dict[str, Any] = {"name": "input", "datatype": "FP64", "shape": list(rows.shape)}
     if not is_raw:
@@ -82,7 +72,7 @@ def v1(body: Any, signature: Signature | None) -> Batch:
 
 
 def written(rows: NDArray[Any], media_type: str, signature: Signature | None) -> Batch:
-    body = npy(rows) if media_type == NPY else arrow(table_of(rows), media_type)
+    body = npy(rows) if media_type == NPY else arrow_body(table_of(rows), media_type)
     return mlflow_scoring.decode(body, media_type, signature).batch
 
 
@@ -120,7 +110,7 @@ def test_a_table_may_hold_columns_that_the_model_does_not_know(media_type: str) 
     rows = np.array([[1.0, 2.0, 3.0]])
     more = pa.table({"id": ["x"], **{name: table_of(rows)[name] for name in reversed(NAMES)}})
 
-    batch = mlflow_scoring.decode(arrow(more, media_type), media_type, TABLES["named"]).batch
+    batch = mlflow_scoring.decode(arrow_body(more, media_type), media_type, TABLES["named"]).batch
 
     assert (batch.names, batch.arrays[0].tolist()) == (tuple(NAMES), rows.tolist())
 
@@ -164,7 +154,7 @@ def test_columns_of_every_kind_arrive(media_type: str) -> None:
         }
     )
 
-    batch = mlflow_scoring.decode(arrow(table, media_type), media_type, MIXED).batch
+    batch = mlflow_scoring.decode(arrow_body(table, media_type), media_type, MIXED).batch
 
     a, b, c, d, e, f = batch.arrays
     np.testing.assert_array_equal(a, [1.0, np.nan, 3.0])
@@ -182,7 +172,7 @@ def test_a_column_of_nothing_is_one_of_missing_values() -> None:
     signature = Signature(tuple(ColumnSpec(*column) for column in columns))
     table = pa.table({name: pa.nulls(2) for name in "abc"})
 
-    batch = mlflow_scoring.decode(arrow(table, PARQUET), PARQUET, signature).batch
+    batch = mlflow_scoring.decode(arrow_body(table, PARQUET), PARQUET, signature).batch
 
     assert batch.names == ("a", "b")
     np.testing.assert_array_equal(batch.arrays[0], [np.nan, np.nan])
@@ -195,7 +185,7 @@ def test_nothing_at_all_is_missing_in_the_type_of_the_column(kind: str, *, is_na
     signature = Signature((ColumnSpec(kind, "a" if is_named else None),))
 
     batch = mlflow_scoring.decode(
-        arrow(pa.table({"a": pa.nulls(1)}), PARQUET), PARQUET, signature
+        arrow_body(pa.table({"a": pa.nulls(1)}), PARQUET), PARQUET, signature
     ).batch
 
     dtype = {"float": "float32", "datetime": "datetime64[ns]", "binary": "object"}[kind]
@@ -209,7 +199,7 @@ def test_whole_numbers_fill_a_column_of_floats_where_none_changes() -> None:
     signature = Signature((ColumnSpec("float", "a"), ColumnSpec("float", "b")))
     table = pa.table({"a": [1, None], "b": [2**24, -(2**24)]})
 
-    [matrix] = mlflow_scoring.decode(arrow(table, PARQUET), PARQUET, signature).batch.arrays
+    [matrix] = mlflow_scoring.decode(arrow_body(table, PARQUET), PARQUET, signature).batch.arrays
 
     assert (matrix.dtype.name, str(matrix.tolist())) == (
         "float32",
@@ -221,7 +211,7 @@ def test_without_a_signature_columns_are_taken_as_they_are() -> None:
     numbers = written(np.ones((2, 3)), ARROW_STREAM, None)
     table = pa.table({"a": [1, 2], "b": ["x", "y"]})
 
-    mixed = mlflow_scoring.decode(arrow(table, PARQUET), PARQUET, None).batch
+    mixed = mlflow_scoring.decode(arrow_body(table, PARQUET), PARQUET, None).batch
 
     assert (numbers.names, numbers.is_matrix) == (("a", "b", "c"), True)
     assert (mixed.names, mixed.is_matrix) == (("a", "b"), False)
@@ -247,7 +237,7 @@ def test_tables_that_do_not_fit_are_refused(
     table: pa.Table, signature: Signature | None, sentence: str
 ) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        mlflow_scoring.decode(arrow(table, ARROW_STREAM), ARROW_STREAM, signature)
+        mlflow_scoring.decode(arrow_body(table, ARROW_STREAM), ARROW_STREAM, signature)
 
     assert sentence in refusal.value.message
 
@@ -277,7 +267,7 @@ def test_a_small_body_that_unpacks_to_too_much_is_refused(media_type: str) -> No
 @settings(max_examples=120, deadline=None)
 def test_broken_bytes_are_refused(media_type: str, noise: bytes, at: int, cut: int) -> None:
     rows = np.ones((2, 3))
-    whole = npy(rows) if media_type == NPY else arrow(table_of(rows), media_type)
+    whole = npy(rows) if media_type == NPY else arrow_body(table_of(rows), media_type)
 
     for tried in (noise, whole[:at], whole[:at] + noise + whole[at + cut :]):
         for signature in (None, TABLES["named"], MIXED):
