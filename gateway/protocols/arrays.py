@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.protocols.conform import check_names, stack, taken_names
+from gateway.protocols.conform import check_names, conform_columns, stack, taken_names
 from gateway.protocols.datatypes import datatype_of
-from gateway.protocols.elements import Element, Kind, convert
+from gateway.protocols.elements import Element, Kind, convert, expected
 from gateway.protocols.nested import read_nested
 from gateway.protocols.plan import Plan
-from gateway.protocols.refusals import in_column, mismatch, shown
+from gateway.protocols.refusals import in_column, json_name, mismatch, shown
 from gateway.protocols.tensors import check_shape, combined, single
 from gateway.protocols.widening import widened
 from registry.tensors import Batch
@@ -73,15 +73,24 @@ def conform_table(arrays: Mapping[str, NDArray[Any]], plan: Plan) -> Batch:
     if plan.columns:
         return conform_arrays(_by_position(arrays, plan), plan)
     is_number = all(array.dtype.kind in "iuf" for array in arrays.values())
-    is_matrix = plan.matrix is not None and plan.tensors[0].name not in arrays
-    if plan.tensors and not (is_matrix and is_number):
-        return conform_arrays(arrays, plan)
+    if plan.tensors:
+        return _table_to_tensors(arrays, plan, is_number=is_number)
     if not is_number:
         return Batch(tuple(arrays), tuple(arrays.values()), is_matrix=False)
-    matrix = np.stack([*arrays.values()], axis=1)
-    if plan.tensors:
+    return Batch(tuple(arrays), (np.stack([*arrays.values()], axis=1),), is_matrix=True)
+
+
+def _table_to_tensors(arrays: Mapping[str, NDArray[Any]], plan: Plan, *, is_number: bool) -> Batch:
+    if any(_holds_lists(array) for array in arrays.values()):
+        return conform_columns({name: array.tolist() for name, array in arrays.items()}, plan)
+    if is_number and plan.matrix is not None and plan.tensors[0].name not in arrays:
+        matrix = np.stack([*arrays.values()], axis=1)
         return conform_arrays({plan.tensors[0].name: matrix}, plan)
-    return Batch(tuple(arrays), (matrix,), is_matrix=True)
+    return conform_arrays(arrays, plan)
+
+
+def _holds_lists(array: NDArray[Any]) -> bool:
+    return array.dtype.kind == "O" and isinstance(array[0], list)
 
 
 def _by_position(arrays: Mapping[str, NDArray[Any]], plan: Plan) -> dict[str, NDArray[Any]]:
@@ -146,10 +155,10 @@ def _cast(array: NDArray[Any], element: Element, name: str) -> NDArray[Any]:
 
 
 def _texts(array: NDArray[Any], element: Element, name: str) -> NDArray[Any]:
-    found = set(map(type, array.flat))
-    if not found <= {str, NoneType} or (NoneType in found and not element.allows_null):
-        got = "bytes" if bytes in found else "missing values"
-        raise mismatch(f"Input {shown(name)}", f"text ({element.label})", got)
+    allowed = {str, NoneType} if element.allows_null else {str}
+    if not set(map(type, array.flat)) <= allowed:
+        row, value = next((i, v) for i, v in enumerate(array.flat) if type(v) not in allowed)
+        raise mismatch(in_column(name)(row), expected(element), json_name(type(value)))
     return array
 
 
@@ -167,4 +176,5 @@ def _nested(array: NDArray[Any], element: Element, name: str) -> NDArray[Any]:
 
 def _wrong_type(dtype: np.dtype[Any], element: Element, name: str) -> InputMismatch:
     want = f"{datatype_of(element.dtype)} ({element.label})"
-    return mismatch(f"Input {shown(name)}", want, datatype_of(dtype))
+    got = "moments" if dtype.kind == "M" else datatype_of(dtype)
+    return mismatch(f"Input {shown(name)}", want, got)

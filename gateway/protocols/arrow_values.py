@@ -7,10 +7,10 @@ base64: a model gets the same from every format.
 import base64
 from typing import Any
 
-from gateway.protocols.caps import MAX_DEPTH, MAX_ELEMENTS
+from gateway.protocols.caps import MAX_DEPTH
 from gateway.protocols.moments import MOMENTS
 from gateway.protocols.refusals import shown
-from tracking.errors import InvalidRequest, TooLarge
+from tracking.errors import InvalidRequest
 
 
 def holds_others(arrow: Any, kind: Any) -> bool:
@@ -26,23 +26,26 @@ def is_bytes(types: Any, kind: Any) -> bool:
     )
 
 
+def unviewed(arrow: Any, kind: Any) -> Any:
+    """Return the type of text or bytes for that of views of them, and any other as it is."""
+    if arrow.types.is_string_view(kind):
+        return arrow.large_string()
+    return arrow.large_binary() if arrow.types.is_binary_view(kind) else kind
+
+
 def plain_values(arrow: Any, column: Any, name: str) -> list[Any]:
     """Return the values of a column as a JSON parser would have given them.
 
     Args:
         arrow: The module ``pyarrow``.
-        column: A chunked array of any type.
+        column: A chunked array of any type, that ``check_unpacked`` has counted.
         name: The column's name, for refusals.
 
     Raises:
-        TooLarge: It holds more values than are taken.
         InvalidRequest: It nests too deep, holds a type that JSON has nothing for, or a map has a
             key twice.
     """
     naive = _mapped(arrow, column.type, _without_zone, name)
-    if _count(arrow, column) > MAX_ELEMENTS:
-        message = f"Column {shown(name)} holds more than {MAX_ELEMENTS} values"
-        raise TooLarge(f"{message}: send fewer rows per request.")
     told = _mapped(arrow, naive, _as_told, name)
     try:
         column = column.cast(naive)
@@ -67,10 +70,10 @@ def _mapped(arrow: Any, kind: Any, single: Any, name: str, depth: int = 0) -> An
     if depth > MAX_DEPTH:
         raise InvalidRequest(f"Column {shown(name)} nests deeper than {MAX_DEPTH} levels.")
     if types.is_map(kind):
-        if not (types.is_string(kind.key_type) or types.is_large_string(kind.key_type)):
+        key = single(arrow, kind.key_type, name)
+        if not (types.is_string(key) or types.is_large_string(key)):
             raise InvalidRequest(f"Column {shown(name)} holds a map whose keys are no text.")
-        held = _mapped(arrow, kind.item_type, single, name, depth + 1)
-        return arrow.map_(kind.key_type, held)
+        return arrow.map_(key, _mapped(arrow, kind.item_type, single, name, depth + 1))
     if types.is_struct(kind):
         fields = [kind.field(index) for index in range(kind.num_fields)]
         if len({field.name for field in fields}) < len(fields):
@@ -88,6 +91,7 @@ def _without_zone(arrow: Any, kind: Any, name: str) -> Any:
     types = arrow.types
     if types.is_dictionary(kind):
         kind = kind.value_type
+    kind = unviewed(arrow, kind)
     if types.is_timestamp(kind):
         return arrow.timestamp(kind.unit)  # what it holds is in UTC, whatever its zone
     is_known = (
@@ -118,22 +122,6 @@ def _as_told(arrow: Any, kind: Any, name: str) -> Any:
     if types.is_timestamp(kind) or types.is_date(kind):
         return arrow.string()
     return arrow.binary() if is_bytes(types, kind) else kind
-
-
-def _count(arrow: Any, column: Any) -> int:
-    """Return how many values there are, at all depths; lists of nothing take no bytes."""
-    held, waiting = 0, list(column.chunks)
-    while waiting:
-        array = waiting.pop()
-        held += len(array)
-        types, kind = arrow.types, array.type
-        if types.is_map(kind):
-            waiting += [array.keys, array.items]
-        elif types.is_struct(kind):
-            waiting += array.flatten()
-        elif _is_list(types, kind):
-            waiting.append(array.flatten())
-    return held
 
 
 def _without_bytes(value: Any) -> Any:

@@ -5,31 +5,32 @@ Called by ``mlflow_scoring.py``; ``pyarrow`` is there if ``stagedoor[arrow]`` wa
 
 import importlib
 import io
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.protocols.arrow_values import holds_others, is_bytes, plain_values
-from gateway.protocols.caps import MAX_ELEMENTS
+from gateway.protocols.arrow_values import holds_others, is_bytes, plain_values, unviewed
 from gateway.protocols.elements import Element, Kind
 from gateway.protocols.media import ARROW_FILE, ARROW_STREAM
 from gateway.protocols.moments import MOMENTS
-from gateway.protocols.plan import Column, Plan
+from gateway.protocols.plan import Column, Plan, Tensor
 from gateway.protocols.refusals import no_rows, shown
+from gateway.protocols.unpacking import (
+    check_promised,
+    check_size,
+    check_unpacked,
+    paths_of_text,
+)
 from gateway.protocols.widening import objects, widened
 from tracking.errors import (
     InputMismatch,
     InvalidRequest,
     MalformedBody,
-    TooLarge,
     UnsupportedMedia,
 )
 
-MAX_DECODED_BYTES = 1 << 28
-"""How large a table may be once it is unpacked: both formats compress."""
 _INDEX_PREFIX = "__index_level_"
 
 
@@ -56,16 +57,19 @@ def read_columns(body: bytes, media_type: str, plan: Plan) -> dict[str, NDArray[
         names = [str(name) for name in table.column_names]
         if len(set(names)) < len(names):
             raise InputMismatch("A column is named twice: name each column once.")
+        check_unpacked(arrow, table)
         columns = {
             name: column
             for name, column in zip(names, table.columns, strict=True)
             if not name.startswith(_INDEX_PREFIX)
         }
-        taken = _taken(list(columns), plan)
+        elements = _elements(list(columns), plan)
+        optional = {column.name for column in plan.columns if not column.is_required}
         return {
-            name: _array(arrow, column, name, _element(name, taken))
+            name: _array(arrow, column, name, elements.get(name))
             for name, column in columns.items()
-            if not (_is_optional(name, taken) and arrow.types.is_null(column.type))
+            # What is missing in every row is as one that was not sent.
+            if not (name in optional and arrow.types.is_null(column.type))
         }
     # Its errors for bytes that are broken derive from these; it has one for each way.
     except (arrow.ArrowException, OSError, ValueError, KeyError, UnicodeDecodeError) as error:
@@ -85,12 +89,13 @@ def _read(arrow: Any, body: bytes, media_type: str) -> Any:
         return _read_arrow(arrow, body, media_type)
     parquet = importlib.import_module("pyarrow.parquet")
     file = parquet.ParquetFile(io.BytesIO(body), memory_map=False)
-    metadata = file.metadata
-    _check_size(metadata.num_rows * metadata.num_columns, 0)
+    check_promised(file)
+    text = paths_of_text(file)
+    file = parquet.ParquetFile(io.BytesIO(body), memory_map=False, read_dictionary=text)
     batches = []
     for batch in file.iter_batches(use_threads=False):
         batches.append(batch)
-        _check_size(0, sum(one.nbytes for one in batches))
+        check_size(0, sum(one.nbytes for one in batches))
     return arrow.Table.from_batches(batches, schema=file.schema_arrow)
 
 
@@ -106,34 +111,20 @@ def _read_arrow(arrow: Any, body: bytes, media_type: str) -> Any:
     for batch in batches:
         cells += batch.num_rows * batch.num_columns
         size_bytes += batch.nbytes
-        _check_size(cells, size_bytes)
+        check_size(cells, size_bytes)
         batch.validate(full=True)
         kept.append(batch)
     return arrow.Table.from_batches(kept, schema=schema)
 
 
-def _check_size(cells: int, size_bytes: int) -> None:
-    if cells > MAX_ELEMENTS or size_bytes > MAX_DECODED_BYTES:
-        message = f"The table holds more than {MAX_ELEMENTS} cells or {MAX_DECODED_BYTES} bytes"
-        raise TooLarge(f"{message}: send fewer rows per request.")
-
-
-def _taken(names: list[str], plan: Plan) -> dict[str, Column]:
+def _elements(names: list[str], plan: Plan) -> dict[str, Element]:
     """Return what the model takes of a table, by the table's names."""
+    if len(plan.tensors) == 1:
+        return dict.fromkeys(names, plan.tensors[0].element)
     if plan.columns and not plan.names and len(plan.columns) == len(names):
-        return dict(zip(names, plan.columns, strict=True))
-    return {column.name: column for column in plan.columns}
-
-
-def _element(name: str, taken: Mapping[str, Column]) -> Element | None:
-    column = taken.get(name)
-    return None if column is None else column.element
-
-
-def _is_optional(name: str, taken: Mapping[str, Column]) -> bool:
-    """Say whether a column that is missing in every row is as one that was not sent."""
-    column = taken.get(name)
-    return column is not None and not column.is_required
+        return {name: column.element for name, column in zip(names, plan.columns, strict=True)}
+    items: tuple[Column | Tensor, ...] = (*plan.columns, *plan.tensors)
+    return {item.name: item.element for item in items}
 
 
 def _array(arrow: Any, column: Any, name: str, element: Element | None) -> NDArray[Any]:
@@ -183,10 +174,15 @@ def _with_gaps(column: Any, element: Element, name: str) -> NDArray[Any]:
 
 
 def _of_own_type(arrow: Any, column: Any, element: Element | None) -> Any:
-    """Return a column of categories as what they are, and one of nothing as missing values."""
-    if arrow.types.is_dictionary(column.type):
-        return column.cast(column.type.value_type)
-    if not arrow.types.is_null(column.type):
+    """Return categories, views and decimals as what they are, and nothing as missing values."""
+    types, kind = arrow.types, column.type
+    if types.is_dictionary(kind) and not holds_others(arrow, kind.value_type):
+        return column.cast(kind.value_type)
+    if types.is_string_view(kind) or types.is_binary_view(kind):
+        return column.cast(unviewed(arrow, kind))
+    if types.is_decimal(kind) and element is not None and element.kind is Kind.FLOATING:
+        return column.cast(arrow.float64()).cast(arrow.from_numpy_dtype(element.dtype), safe=False)
+    if not types.is_null(kind):
         return column
     if element is None or element.kind in (Kind.TEXT, Kind.BINARY):
         return column.cast(arrow.string())

@@ -23,6 +23,7 @@ _JSON_NAMES = {
     list: "an array",
     dict: "an object",
     NoneType: "null",
+    bytes: "bytes",
 }
 
 

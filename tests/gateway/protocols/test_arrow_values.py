@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from gateway.protocols.arrow_values import plain_values
-from tracking.errors import InvalidRequest, TooLarge
+from tracking.errors import InvalidRequest
 
 BERLIN = pa.timestamp("us", "Europe/Berlin")
 
@@ -68,10 +68,3 @@ def test_what_json_has_nothing_for_is_refused(array: Any, sentence: str) -> None
         values_of(array)
 
     assert sentence in refusal.value.message
-
-
-def test_lists_of_nothing_are_counted_before_they_are_made() -> None:
-    many = pa.ListArray.from_arrays(pa.array([0, 1 << 28], pa.int32()), pa.nulls(1 << 28))
-
-    with pytest.raises(TooLarge):
-        values_of(many)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -260,6 +261,66 @@ def test_a_small_body_that_unpacks_to_too_much_is_refused(media_type: str) -> No
 
     with pytest.raises(TooLarge):
         mlflow_scoring.decode(stream.getvalue(), media_type, None)
+
+
+LONG = pa.array(["x" * (1 << 20)])
+OFTEN = pa.DictionaryArray.from_arrays(pa.array(np.zeros(300, np.int32)), LONG)
+
+
+@pytest.mark.parametrize("media_type", [PARQUET, ARROW_STREAM])
+@pytest.mark.parametrize(
+    "column",
+    [
+        OFTEN,
+        pa.ListArray.from_arrays([0, 300], OFTEN),
+        pa.MapArray.from_arrays([0, 300], OFTEN, pa.array(np.zeros(300, np.int8))),
+        pa.ListArray.from_arrays([0, 3_000_000], pa.array(np.zeros(3_000_000, np.int8))),
+        pa.ListArray.from_arrays([0, 3_000_000], pa.nulls(3_000_000)),
+    ],
+    ids=["text", "list of text", "map of text", "list of zeros", "list of nothing"],
+)
+def test_what_stands_once_and_is_meant_often_is_counted_before_it_is_made(
+    column: Any, media_type: str
+) -> None:
+    options = {"store_schema": False} if media_type == PARQUET else {}
+    body = arrow_body(pa.table({"a": column}), media_type, **options)
+
+    with pytest.raises(TooLarge):
+        mlflow_scoring.decode(body, media_type, Signature((ColumnSpec("any", "a"),)))
+
+
+def test_views_of_text_are_text_and_counted_as_it() -> None:
+    signature = Signature((ColumnSpec("string", "a"), ColumnSpec("any", "b")))
+    views = pa.array(["a text of more than twelve bytes", None], pa.string_view())
+    table = pa.table({"a": views, "b": pa.array([["x"], []], pa.list_(pa.string_view()))})
+    _, view, data = LONG.cast(pa.string_view()).buffers()
+    often = pa.Array.from_buffers(views.type, 300, [None, pa.py_buffer(bytes(view) * 300), data])
+
+    a, b = mlflow_scoring.decode(
+        arrow_body(table, ARROW_STREAM), ARROW_STREAM, signature
+    ).batch.arrays
+
+    assert (a.tolist(), b.tolist()) == ([views[0].as_py(), None], [["x"], []])
+    with pytest.raises(TooLarge):
+        mlflow_scoring.decode(arrow_body(pa.table({"a": often}), ARROW_FILE), ARROW_FILE, None)
+
+
+def test_decimals_are_floats_and_lists_are_rows_of_a_tensor() -> None:
+    decimals = pa.table({"a": pa.array([Decimal("1.50"), None])})
+    rows = pa.table({"any name": pa.array([[1.5, 2], [3, 4]], pa.list_(pa.float32()))})
+    tensor = Signature((TensorSpec("float64", (-1, 2)),))
+    floats = Signature((ColumnSpec("float", "a"),))
+
+    bodies = [(decimals, floats), (rows, tensor)]
+    batches = [
+        mlflow_scoring.decode(arrow_body(table, PARQUET), PARQUET, signature).batch
+        for table, signature in bodies
+    ]
+
+    assert [str(batch.arrays[0].tolist()) for batch in batches] == [
+        "[[1.5], [nan]]",
+        "[[1.5, 2.0], [3.0, 4.0]]",
+    ]
 
 
 @pytest.mark.parametrize("media_type", [PARQUET, ARROW_STREAM, ARROW_FILE, NPY])

@@ -130,7 +130,7 @@ def test_arrays_of_another_type_are_refused(kind: str, array: NDArray[Any]) -> N
 def test_bytes_are_no_text_in_arrow_either() -> None:
     body = arrow_body(pa.table({"c": pa.array([b"x"])}), ARROW_STREAM)
 
-    with pytest.raises(InputMismatch, match=r"expected text \(string\), got bytes"):
+    with pytest.raises(InputMismatch, match=r"expected a string \(string\), got bytes"):
         mlflow_scoring.decode(body, ARROW_STREAM, Signature((ColumnSpec("string", "c"),)))
 
 
