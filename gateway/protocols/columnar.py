@@ -5,13 +5,22 @@ Called by ``mlflow_scoring.py``; ``pyarrow`` is there if ``stagedoor[arrow]`` wa
 
 import importlib
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.protocols.arrow_values import holds_others, is_bytes, plain_values, unviewed
+from gateway.protocols.arrow_values import (
+    gaps_of,
+    holds_others,
+    is_bytes,
+    numbers_of,
+    plain_values,
+    unviewed,
+)
+from gateway.protocols.conform import taken_names
 from gateway.protocols.elements import Element, Kind
 from gateway.protocols.media import ARROW_FILE, ARROW_STREAM
 from gateway.protocols.moments import MOMENTS
@@ -32,6 +41,7 @@ from tracking.errors import (
 )
 
 _INDEX_PREFIX = "__index_level_"
+_NAT = -(1 << 63)  # numpy's moment that is missing
 
 
 def read_columns(body: bytes, media_type: str, plan: Plan) -> dict[str, NDArray[Any]]:
@@ -63,13 +73,14 @@ def read_columns(body: bytes, media_type: str, plan: Plan) -> dict[str, NDArray[
             for name, column in zip(names, table.columns, strict=True)
             if not name.startswith(_INDEX_PREFIX)
         }
-        elements = _elements(list(columns), plan)
+        taken = taken_names(list(columns), plan)
+        elements = _elements(taken, plan)
         optional = {column.name for column in plan.columns if not column.is_required}
         return {
-            name: _array(arrow, column, name, elements.get(name))
-            for name, column in columns.items()
+            name: _array(arrow, columns[name], name, elements.get(name))
+            for name in taken
             # What is missing in every row is as one that was not sent.
-            if not (name in optional and arrow.types.is_null(column.type))
+            if not (name in optional and arrow.types.is_null(columns[name].type))
         }
     # Its errors for bytes that are broken derive from these; it has one for each way.
     except (arrow.ArrowException, OSError, ValueError, KeyError, UnicodeDecodeError) as error:
@@ -117,7 +128,7 @@ def _read_arrow(arrow: Any, body: bytes, media_type: str) -> Any:
     return arrow.Table.from_batches(kept, schema=schema)
 
 
-def _elements(names: list[str], plan: Plan) -> dict[str, Element]:
+def _elements(names: Sequence[str], plan: Plan) -> dict[str, Element]:
     """Return what the model takes of a table, by the table's names."""
     if len(plan.tensors) == 1:
         return dict.fromkeys(names, plan.tensors[0].element)
@@ -138,15 +149,29 @@ def _array(arrow: Any, column: Any, name: str, element: Element | None) -> NDArr
         return objects(column.to_pylist())
     if types.is_timestamp(kind) or types.is_date(kind):
         return _moments(arrow, column, name)
+    if types.is_floating(kind) or types.is_integer(kind) or types.is_boolean(kind):
+        return _numbers(arrow, column, name, element)
+    raise InvalidRequest(f"Column {shown(name)} has a type that no request can carry.")
+
+
+def _numbers(arrow: Any, column: Any, name: str, element: Element | None) -> NDArray[Any]:
+    types, kind = arrow.types, column.type
     if types.is_floating(kind):
-        return np.array(column.to_numpy())  # with NaN for what is missing
-    if not (types.is_integer(kind) or types.is_boolean(kind)):
-        raise InvalidRequest(f"Column {shown(name)} has a type that no request can carry.")
-    if not column.null_count:
-        return np.array(column.to_numpy())
-    if element is not None and element.kind is Kind.FLOATING and types.is_integer(kind):
-        return _with_gaps(column, element, name)
-    raise InputMismatch(f"Column {shown(name)} has a missing value, which its type does not take.")
+        return _filled(arrow, column, numbers_of(column), np.nan)
+    if types.is_integer(kind) and element is not None and element.kind is Kind.FLOATING:
+        return _floats(arrow, column, element, name)
+    if column.null_count:
+        message = f"Column {shown(name)} has a missing value, which its type does not take."
+        raise InputMismatch(message)
+    if types.is_boolean(kind):
+        return numbers_of(column.cast(arrow.uint8())).view(np.bool_)
+    return numbers_of(column)
+
+
+def _filled(arrow: Any, column: Any, values: NDArray[Any], missing: Any) -> NDArray[Any]:
+    if column.null_count:
+        values[gaps_of(arrow, column)] = missing
+    return values
 
 
 def _nested(values: list[Any], element: Element | None) -> NDArray[Any]:
@@ -158,19 +183,23 @@ def _nested(values: list[Any], element: Element | None) -> NDArray[Any]:
 
 def _moments(arrow: Any, column: Any, name: str) -> NDArray[Any]:
     try:
-        return np.asarray(column.cast(arrow.timestamp("ns")).to_numpy(), "datetime64[ns]")
+        column = column.cast(arrow.timestamp("ns")).cast(arrow.int64())
     except arrow.ArrowInvalid as error:
         raise InputMismatch(f"Column {shown(name)}: expected {MOMENTS}, got another.") from error
+    values = _filled(arrow, column, numbers_of(column), _NAT)
+    return values.view("datetime64[ns]")
 
 
-def _with_gaps(column: Any, element: Element, name: str) -> NDArray[Any]:
-    """Return integers of which some are missing as floats, with NaN for those."""
-    held = widened(column.fill_null(0).to_numpy(), element)
+def _floats(arrow: Any, column: Any, element: Element, name: str) -> NDArray[Any]:
+    """Return integers for a column of floats: as they are, or with NaN where one is missing."""
+    values = numbers_of(column)
+    if not column.null_count:
+        return values
+    held = widened(_filled(arrow, column, values, 0), element)
     if held is None:
         message = f"Column {shown(name)} holds integers that {element.label} does not hold exactly"
         raise InputMismatch(f"{message}: send floats.")
-    held[column.is_null().to_numpy()] = np.nan
-    return held
+    return _filled(arrow, column, held, np.nan)
 
 
 def _of_own_type(arrow: Any, column: Any, element: Element | None) -> Any:

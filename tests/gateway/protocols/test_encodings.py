@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -109,7 +110,8 @@ NAMED_ONLY = {"split", "records"}
 @pytest.mark.parametrize("media_type", [PARQUET, ARROW_STREAM, ARROW_FILE])
 def test_a_table_may_hold_columns_that_the_model_does_not_know(media_type: str) -> None:
     rows = np.array([[1.0, 2.0, 3.0]])
-    more = pa.table({"id": ["x"], **{name: table_of(rows)[name] for name in reversed(NAMES)}})
+    odd = {"id": ["x"], "gap": [[None]], "took": pa.array([1], pa.duration("s"))}
+    more = pa.table({**odd, **{name: table_of(rows)[name] for name in reversed(NAMES)}})
 
     batch = mlflow_scoring.decode(arrow_body(more, media_type), media_type, TABLES["named"]).batch
 
@@ -334,6 +336,30 @@ def test_broken_bytes_are_refused(media_type: str, noise: bytes, at: int, cut: i
         for signature in (None, TABLES["named"], MIXED):
             with suppress(StagedoorError):
                 mlflow_scoring.decode(tried, media_type, signature)
+
+
+def test_a_worker_reads_tables_without_pandas(tmp_path: Path) -> None:
+    """It would hold up all other requests while it is imported."""
+    nested = pa.array([[1], None], pa.list_(pa.timestamp("ns", "Europe/Berlin")))
+    table = pa.table(
+        {
+            "double": [1.5, None], "long": [1, 2], "string": ["x", None], "boolean": [True, False],
+            "datetime": pa.array([1, None], pa.timestamp("us")), "any": nested,
+        }
+    )  # fmt: skip
+    (tmp_path / "body").write_bytes(arrow_body(table, PARQUET))
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from gateway.protocols.mlflow_scoring import decode\n"
+        "from registry.signature import ColumnSpec, Signature\n"
+        f"signature = Signature(tuple(ColumnSpec(n, n) for n in {table.column_names}))\n"
+        f"decode(Path({str(tmp_path / 'body')!r}).read_bytes(), {PARQUET!r}, signature)\n"
+        "print('pandas' in sys.modules)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+
+    assert done.stdout == b"False\n"
 
 
 def test_without_pyarrow_a_table_is_refused_with_the_name_of_the_extra() -> None:

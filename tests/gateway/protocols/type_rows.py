@@ -224,7 +224,7 @@ ROWS = [
     Row(
         title="string, missing",
         cells=("`null`", "an empty cell, `NA`, ...", "null", DASH, "refused", DASH, DASH),
-        gets="None", spec=column("string"), values=with_gaps(TEXTS), **TEXT,
+        gets="NaN, as pandas has it", spec=column("string"), values=with_gaps(TEXTS), **TEXT,
     ),
     Row(
         title="binary",
@@ -237,7 +237,7 @@ ROWS = [
     Row(
         title="binary, missing",
         cells=("`null`", "an empty cell, `NA`, ...", "null", DASH, "refused", DASH, DASH),
-        gets="None", spec=column("binary"), values=with_gaps(BLOBS), **BINARY,
+        gets="NaN, as pandas has it", spec=column("binary"), values=with_gaps(BLOBS), **BINARY,
     ),
     Row(
         title="datetime",
