@@ -64,15 +64,8 @@ def read_columns(body: bytes, media_type: str, plan: Plan) -> dict[str, NDArray[
         table = _read(arrow, body, media_type)
         if table.num_rows == 0 or table.num_columns == 0:
             raise no_rows()
-        names = [str(name) for name in table.column_names]
-        if len(set(names)) < len(names):
-            raise InputMismatch("A column is named twice: name each column once.")
         check_unpacked(arrow, table)
-        columns = {
-            name: column
-            for name, column in zip(names, table.columns, strict=True)
-            if not name.startswith(_INDEX_PREFIX)
-        }
+        columns = _by_name(table)
         taken = taken_names(list(columns), plan)
         elements = _elements(taken, plan)
         optional = {column.name for column in plan.columns if not column.is_required}
@@ -85,6 +78,14 @@ def read_columns(body: bytes, media_type: str, plan: Plan) -> dict[str, NDArray[
     # Its errors for bytes that are broken derive from these; it has one for each way.
     except (arrow.ArrowException, OSError, ValueError, KeyError, UnicodeDecodeError) as error:
         raise MalformedBody(f"The body cannot be read as {media_type}.") from error
+
+
+def _by_name(table: Any) -> dict[str, Any]:
+    names = [str(name) for name in table.column_names]
+    if len(set(names)) < len(names):
+        raise InputMismatch("A column is named twice: name each column once.")
+    columns = zip(names, table.columns, strict=True)
+    return {name: column for name, column in columns if not name.startswith(_INDEX_PREFIX)}
 
 
 def _arrow(media_type: str) -> Any:
