@@ -4,6 +4,7 @@ Nothing but plain data leaves: numbers, booleans, text and bytes, and what JSON 
 become ISO text.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import Any
@@ -154,6 +155,9 @@ def _plain_objects(array: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(array.tolist())
     if _TEXTS.issuperset(map(type, values)):
         return array
+    texts = [None if _is_gap(value) else value for value in values]
+    if _TEXTS.issuperset(map(type, texts)) and set(map(type, texts)) != {NoneType}:
+        return _objects(texts).reshape(array.shape)
     return _typed([plain_piece(value) for value in values]).reshape(array.shape)
 
 
@@ -170,6 +174,11 @@ def _typed(values: list[Any]) -> NDArray[Any]:
 def _objects(values: Any) -> NDArray[Any]:
     """Return an array of cells; numpy's own ways look into those that are lists."""
     return np.fromiter(values, dtype=object, count=len(values))
+
+
+def _is_gap(value: Any) -> bool:
+    """Say whether it is what pandas has for a text that is missing."""
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _is_number(value: Any) -> bool:

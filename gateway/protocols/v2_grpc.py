@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.protocols.answers import plain_list
+from gateway.protocols.answers import no_tensor, plain_list
 from gateway.protocols.arrays import conform_inputs
 from gateway.protocols.caps import MAX_ELEMENTS
 from gateway.protocols.datatypes import BYTES, datatype_element, datatype_of
@@ -27,7 +27,7 @@ from gateway.protocols.v2_rest import named, wanted
 from registry.route import VersionKey
 from registry.signature import Signature
 from registry.tensors import Batch, InferRequest, Prediction
-from tracking.errors import InvalidRequest, MalformedBody, ModelFailed, TooLarge
+from tracking.errors import InvalidRequest, MalformedBody, TooLarge
 
 CONTENTS = {
     "BOOL": "bool_contents", "INT64": "int64_contents", "UINT64": "uint64_contents",
@@ -96,7 +96,7 @@ def encode(prediction: Prediction, request: InferRequest, key: VersionKey) -> by
     """Write the bytes of a ``ModelInferResponse``.
 
     Raises:
-        InvalidRequest: An output that is wanted does not exist.
+        InvalidRequest: An output that is wanted does not exist, or holds what no tensor can.
         ModelFailed: The model answered with something that no datatype can hold.
     """
     outputs = list(wanted(prediction, request))
@@ -185,7 +185,7 @@ def _texts(array: NDArray[Any], name: str) -> list[bytes]:
     values = []
     for value in plain_list(array.reshape(-1)):
         if not isinstance(value, str | bytes | None):
-            raise ModelFailed(f"Output {shown(name)} holds values that are no text.")
+            raise no_tensor(name)
         text = value or b""  # ``missing_in`` says where there is none
         values.append(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text)
     return values

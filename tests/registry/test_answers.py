@@ -39,6 +39,8 @@ from tracking.errors import ModelFailed
         ([{"a": 1, "b": [1]}, {"a": 2}], ("output",), [[{"a": 1, "b": [1]}, {"a": 2}]]),
         ({"p": [[1], [2, 3]]}, ("p",), [[[1], [2, 3]]]),
         (pd.Series(["a", pd.NA], dtype="string"), ("output",), [["a", None]]),
+        (pd.Series(["a", None], dtype="str"), ("output",), [["a", None]]),
+        (np.array([["a", np.nan]] * 2, dtype=object), ("output",), [[["a", None]] * 2]),
         (pd.Series([pd.NaT, pd.Timestamp("2020-01-01")], dtype=object), ("output",),
          [[None, "2020-01-01T00:00:00"]]),
     ],

@@ -1,6 +1,7 @@
 """``docs/types.md``, walked: each format carries each type exactly, or refuses it with 400."""
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from numpy.typing import NDArray
 
 from gateway.errors import status_of
 from gateway.protocols import mlflow_scoring
+from gateway.protocols.call import ProtocolName
 from gateway.protocols.datatypes import BYTES, ELEMENTS
 from gateway.protocols.elements import column_element
 from gateway.protocols.media import ARROW_STREAM, NPY
-from gateway.protocols.wires import decode
+from gateway.protocols.wires import decode, encode
+from registry.route import VersionKey
 from registry.signature import ColumnSpec, Signature
+from registry.tensors import Batch, InferRequest, Prediction
 from tests.gateway.protocols.arrow_bodies import arrow_body
 from tests.gateway.protocols.type_bodies import WRITERS, Body
 from tests.gateway.protocols.type_rows import (
@@ -27,12 +31,17 @@ from tests.gateway.protocols.type_rows import (
     FORMATS,
     REFUSED,
     ROWS,
+    TOLD,
     Row,
+    Told,
+    answers,
     datatypes,
     table,
 )
 from tracking.errors import InputMismatch, InvalidRequest, StagedoorError
 
+KEY = VersionKey("oak", 1, "digest")
+ASKED = InferRequest(Batch((), (np.zeros((1, 1)),), is_matrix=True))
 PAGE = Path(__file__).parents[3] / "docs/types.md"
 
 
@@ -75,6 +84,36 @@ def test_each_row_of_the_table_is_true(row: Row, data: st.DataObject) -> None:
     for form, cell in zip(FORMATS, row.cells, strict=True):
         if cell != DASH:
             walk(row, form, cell, values)
+
+
+@pytest.mark.parametrize("told", [pytest.param(told, id=told.title) for told in TOLD])
+def test_each_answer_is_what_the_page_says(told: Told) -> None:
+    prediction = Prediction(("o",), (told.array,))
+
+    assert json.loads(encode(ProtocolName.MLFLOW, prediction, ASKED, KEY).body) == {
+        "predictions": told.plain
+    }
+    assert (
+        json.loads(encode(ProtocolName.V1, prediction, ASKED, KEY).body)["predictions"]
+        == told.plain
+    )
+    assert (
+        json.loads(encode(ProtocolName.GENERATE, prediction, ASKED, KEY).body)["o"] == told.plain[0]
+    )
+    v2 = said(ProtocolName.V2, prediction, ASKED)
+    assert v2 == (f"{REFUSED} 400" if told.v2_json.startswith(REFUSED) else told.plain)
+    for request in (ASKED, replace(ASKED, is_raw=True)):
+        grpc = said(ProtocolName.V2_GRPC, prediction, request)
+        assert (grpc == f"{REFUSED} 400") is (told.raw == REFUSED)
+
+
+def said(protocol: ProtocolName, prediction: Prediction, request: InferRequest) -> Any:
+    """Return what stands for the only output in v2, or that it is refused."""
+    try:
+        body = encode(protocol, prediction, request, KEY).body
+    except StagedoorError as error:
+        return f"{REFUSED} {status_of(error.code)}"
+    return body if protocol is ProtocolName.V2_GRPC else json.loads(body)["outputs"][0]["data"]
 
 
 @pytest.mark.parametrize("kind", FITS)
@@ -154,3 +193,4 @@ def test_the_page_has_these_tables() -> None:
 
     assert table() in page
     assert datatypes() in page
+    assert answers() in page

@@ -171,6 +171,17 @@ def test_an_answer_is_raw_where_one_output_is_wanted_so(
     assert answer.outputs[0].HasField("contents") is not wanted_raw
 
 
+@pytest.mark.parametrize("cell", [[1], {"a": 1}, 1])
+@pytest.mark.parametrize("is_raw", [True, False])
+def test_an_answer_that_is_no_tensor_is_refused_alike_typed_and_raw(
+    cell: Any, *, is_raw: bool
+) -> None:
+    array = np.fromiter(["x", cell], dtype=object, count=2)
+
+    with pytest.raises(InvalidRequest, match=r"lists, objects .* /invocations"):
+        answered(Prediction(("p",), (array,)), is_raw=is_raw)
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "sentence"),
     [

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from gateway.protocols.csv_rows import MISSING
 from registry.signature import ColumnSpec, Nested
@@ -326,6 +327,58 @@ FITS: dict[str, tuple[str, ...]] = {
 """By the type of a column, the datatypes that fit; floats hold integers that they do not round."""
 
 
+class Told(Struct, frozen=True):
+    """A row of the table of answers: what a model gave, and what JSON and v2 have for it.
+
+    Args:
+        title: What it gave.
+        json: What is said in MLflow's answers, v1 and generate.
+        v2_json: What is said in v2's JSON; ``refused`` is 400.
+        raw: What is said in raw tensors, over REST and gRPC, and in gRPC's typed contents.
+        array: An example.
+        plain: The same as JSON.
+    """
+
+    title: str
+    json: str
+    v2_json: str
+    raw: str
+    array: NDArray[Any]
+    plain: list[Any]
+
+
+TOLD = [
+    Told("booleans", "`true`, `false`", "BOOL", "BOOL", np.array([True, False]), [True, False]),
+    Told(
+        "integers of any width", "all digits", "INT..., all digits", "INT..., UINT...",
+        np.array([2**63 + 1, 0], np.uint64), [2**63 + 1, 0],
+    ),
+    Told("float16", "its digits", "FP16", "FP16, raw alone", np.array([1.5], np.float16), [1.5]),
+    Told(
+        "float32, float64", "digits that are it again", "FP32, FP64", "FP32, FP64",
+        np.array([0.1, -1e300]), [0.1, -1e300],
+    ),
+    Told(
+        "NaN, infinity", "`null`", "refused, or `null` with `nan_as_null`", "NaN, infinity",
+        np.array([1.5, np.nan]), [1.5, None],
+    ),
+    Told("text", "text", "BYTES", "BYTES in UTF-8", np.array(["é", "x"]), ["é", "x"]),
+    Told(
+        "text, missing", "`null`", "`null`", "an empty element, and `missing`",
+        np.array(["x", None], object), ["x", None],
+    ),
+    Told("bytes", "base64", "BYTES of base64", "BYTES", np.array([b"\xff"], object), ["/w=="]),
+    Told(
+        "moments", "ISO 8601", "BYTES of ISO 8601", "BYTES of ISO 8601",
+        np.array(["2024-05-01T12:00", "NaT"], "M8[m]"), ["2024-05-01T12:00", None],
+    ),
+    Told(
+        "lists, objects, several kinds", "as they are", "refused", "refused",
+        np.array([{"a": [1]}, 1], object), [{"a": [1]}, 1],
+    ),
+]  # fmt: skip
+
+
 def table() -> str:
     """Return the first table as ``docs/types.md`` has it."""
     heads = ("type", *FORMATS, "the model gets")
@@ -335,6 +388,12 @@ def table() -> str:
 def datatypes() -> str:
     """Return the second."""
     return _written([("column", "datatypes"), *((k, ", ".join(v)) for k, v in FITS.items())])
+
+
+def answers() -> str:
+    """Return the table of answers."""
+    heads = ("the model gives", "JSON, v1, generate", "v2 JSON", "v2 raw, gRPC")
+    return _written([heads, *((told.title, told.json, told.v2_json, told.raw) for told in TOLD)])
 
 
 def _written(lines: list[tuple[str, ...]]) -> str:
