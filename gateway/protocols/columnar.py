@@ -31,6 +31,7 @@ from gateway.protocols.unpacking import (
     check_size,
     check_unpacked,
     paths_of_text,
+    rows_at_once,
 )
 from gateway.protocols.widening import objects, widened
 from tracking.errors import (
@@ -105,7 +106,7 @@ def _read(arrow: Any, body: bytes, media_type: str) -> Any:
     text = paths_of_text(file)
     file = parquet.ParquetFile(io.BytesIO(body), memory_map=False, read_dictionary=text)
     batches = []
-    for batch in file.iter_batches(use_threads=False):
+    for batch in file.iter_batches(rows_at_once(file), use_threads=False):
         batches.append(batch)
         check_size(0, sum(one.nbytes for one in batches))
     return arrow.Table.from_batches(batches, schema=file.schema_arrow)
@@ -122,9 +123,10 @@ def _read_arrow(arrow: Any, body: bytes, media_type: str) -> Any:
     kept, cells, size_bytes = [], 0, 0
     for batch in batches:
         cells += batch.num_rows * batch.num_columns
+        check_size(cells, size_bytes)
+        batch.validate(full=True)  # before anything follows its offsets: they may lead anywhere
         size_bytes += batch.nbytes
         check_size(cells, size_bytes)
-        batch.validate(full=True)
         kept.append(batch)
     return arrow.Table.from_batches(kept, schema=schema)
 

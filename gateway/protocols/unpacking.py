@@ -15,6 +15,7 @@ from tracking.errors import TooLarge
 MAX_DECODED_BYTES = 1 << 28
 """How large a table may be once it is unpacked."""
 _TEXT = "BYTE_ARRAY"
+_MANY_ROWS, _FEW_ROWS = 1 << 16, 1 << 7
 
 
 def check_size(values: int, size_bytes: int) -> None:
@@ -31,17 +32,21 @@ def check_size(values: int, size_bytes: int) -> None:
 def check_promised(file: Any) -> None:
     """Refuse a Parquet file that says itself that it holds too much.
 
+    What it says of single pieces of columns is not asked: pyarrow ends the process over some that
+    are broken, instead of raising.
+
     Raises:
         TooLarge: It does.
     """
-    metadata, schema = file.metadata, file.schema
-    values, size_bytes = metadata.num_rows * metadata.num_columns, 0
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        for index in range(metadata.num_columns):
-            chunk = group.column(index)
-            values += max(0, chunk.num_values - metadata.num_rows)
-            size_bytes += chunk.num_values * max(0, schema.column(index).length)
-    check_size(values, size_bytes)
+    rows, schema = file.metadata.num_rows, file.schema
+    widths = (max(0, schema.column(index).length) for index in range(len(schema)))
+    check_size(rows * len(schema), rows * sum(widths))
+
+
+def rows_at_once(file: Any) -> int:
+    """Return how many rows of a Parquet file to read before asking for the size again."""
+    columns = map(file.schema.column, range(len(file.schema)))
+    return _FEW_ROWS if any(c.max_repetition_level for c in columns) else _MANY_ROWS
 
 
 def paths_of_text(file: Any) -> list[str]:

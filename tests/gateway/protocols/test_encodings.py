@@ -330,12 +330,26 @@ def test_decimals_are_floats_and_lists_are_rows_of_a_tensor() -> None:
 @settings(max_examples=120, deadline=None)
 def test_broken_bytes_are_refused(media_type: str, noise: bytes, at: int, cut: int) -> None:
     rows = np.ones((2, 3))
-    whole = npy(rows) if media_type == NPY else arrow_body(table_of(rows), media_type)
+    table = table_of(rows).append_column("l", [[["x"], None]]).append_column("d", [["y", "y"]])
+    whole = npy(rows) if media_type == NPY else arrow_body(table, media_type)
 
     for tried in (noise, whole[:at], whole[:at] + noise + whole[at + cut :]):
         for signature in (None, TABLES["named"], MIXED):
             with suppress(StagedoorError):
                 mlflow_scoring.decode(tried, media_type, signature)
+
+
+@pytest.mark.parametrize("media_type", [ARROW_STREAM, ARROW_FILE])
+def test_lists_that_lead_out_of_the_body_are_refused_before_they_are_followed(
+    media_type: str,
+) -> None:
+    """Asking such a table for its size ends the process."""
+    lengths = np.array([77, 154], "<i4").tobytes()
+    body = arrow_body(pa.table({"a": [["x"] * 77, ["y"] * 77]}), media_type)
+    wrong = body.replace(lengths, np.array([77, 2**31 - 1], "<i4").tobytes())
+
+    with pytest.raises(MalformedBody):
+        mlflow_scoring.decode(wrong, media_type, None)
 
 
 def test_a_worker_reads_tables_without_pandas(tmp_path: Path) -> None:
