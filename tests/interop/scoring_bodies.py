@@ -166,6 +166,11 @@ def _odd_bodies() -> Iterator[Case]:
         "a short row": {"dataframe_split": {"columns": [*ROW], "data": [[1.0]]}},
         "a long row": {"dataframe_split": {"columns": [*ROW], "data": [[*ROW.values(), 1, 2]]}},
         "messages": {"messages": [{"role": "user", "content": "hi"}]},
+        "one row by name": {"inputs": ROW},
+        **{
+            f"a moment alone: {text}": SHAPES["split"]([ROW | {"when": text}])
+            for text in ("2024/05/01", "2024-5-1 9:05", "2024-05", "NaT", "01/05/2024")
+        },
         "columns of several lengths": {"inputs": {n: [v] for n, v in ROW.items()} | {"flag": []}},
     }
     for tag, body in bodies.items():
@@ -200,6 +205,8 @@ def _tables(chance: random.Random) -> Iterator[Case]:
         if isinstance(data, list):
             split = {"dataframe_split": {"columns": ["a", "b", "c"], "data": data}}
             yield Case("table", "split", f"table: {tag}", JSON, json.dumps(split))
+    records = {"dataframe_records": [{"any name": row} for row in rows]}
+    yield Case("table", "records", "table: a column of lists", JSON, json.dumps(records))
     for _ in range(20):
         data = [[chance.uniform(-1e6, 1e6) for _ in range(3)] for _ in range(chance.randint(1, 5))]
         for name in ("instances", "inputs"):

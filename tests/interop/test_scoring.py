@@ -55,6 +55,7 @@ REASONS: dict[str, tuple[str, list[str]]] = {
         ["split without rows", "params are a list"],
     ),
     "An empty text is no moment; null is a missing one.": (THEIRS, ['when: ""']),
+    "A moment whose day may be its month is refused.": (THEIRS, ["a moment alone: 01/05/2024"]),
     "Each moment is read by itself: pandas wants all of a column in the format of the first.": (
         OURS,
         [
