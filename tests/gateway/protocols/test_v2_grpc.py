@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.protocols.v2_grpc import decode, encode
 from gateway.protocols.v2_messages import MESSAGES, message
+from gateway.protocols.v2_rest import output_of
 from registry.route import VersionKey
 from registry.signature import ColumnSpec, Signature
 from registry.tensors import InferRequest, Prediction
@@ -143,6 +144,21 @@ def test_a_text_that_is_missing_is_an_empty_one_and_is_named(*, is_raw: bool) ->
     else:
         contents = [list(output.contents.bytes_contents) for output in answer.outputs]
         assert contents == [[b"", b"x", b"", b""], [b"2024-05-01", b""], [b""]]
+
+
+@pytest.mark.parametrize("is_raw", [True, False])
+@pytest.mark.parametrize("cells", [[{"a": 1}], [[1], [2, 3]], [1, "a"], ["a", True]])
+def test_an_answer_that_is_no_tensor_is_refused_as_over_rest(
+    cells: list[Any], *, is_raw: bool
+) -> None:
+    array = np.fromiter(cells, dtype=object, count=len(cells))
+
+    with pytest.raises(InvalidRequest) as told:
+        answered(Prediction(("p",), (array,)), is_raw=is_raw)
+    with pytest.raises(InvalidRequest) as rest:
+        output_of("p", array, allows_null=True)
+
+    assert (told.value.code, told.value.message) == (rest.value.code, rest.value.message)
 
 
 @pytest.mark.parametrize(
