@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from registry.answers import documents_prediction, to_prediction
+from registry.asking import no_documents, read_question
 from registry.flavors.flavor import Flavor, Question
 from registry.flavors.table import PYTHON_FUNCTION, choose_flavor
 from registry.input_example import read_input_example
 from registry.model_folder import ModelConfig, read_model_folder
-from registry.param_specs import conform_params
 from registry.pieces import plain_piece
 from registry.signature import Signature
-from registry.tensors import DOCUMENT, PREDICT_METHOD, Batch, Prediction
+from registry.tensors import DOCUMENT, Batch, Prediction
 from tracking.errors import InvalidRequest, ModelFailed, NotImplementedHere, StagedoorError
 
 _BY_ROWS = frozenset({"sklearn", "xgboost", "lightgbm"})
@@ -93,12 +93,19 @@ class LoadedModel:
         """Answer each row as the document that it is, by itself."""
         talk = self._flavor.talk
         if talk is None or not (self.can_talk or self._flavor.name == PYTHON_FUNCTION):
-            raise InvalidRequest(
-                "The model takes rows and no documents: send 'inputs', or the like."
-            )
+            raise no_documents()
         rows = zip(*(array.tolist() for array in batch.arrays), strict=True)
         documents = [dict(zip(batch.names, row, strict=True)) for row in rows]
         return [talk.answer(self.native, document, {}) for document in documents]
+
+    @property
+    def methods(self) -> tuple[str, ...] | None:
+        """The methods that a call may name; none where only asking the model tells."""
+        offered = self._flavor.methods
+        try:
+            return None if offered is None else offered(self.native)
+        except Exception:  # noqa: BLE001  a model's attribute may raise anything
+            return None
 
     @property
     def can_talk(self) -> bool:
@@ -167,13 +174,8 @@ class LoadedModel:
         return ModelFailed(f"The model raised {type(error).__name__} {where}.")
 
     def _question(self, params: Mapping[str, Any]) -> Question:
-        method = params.get(PREDICT_METHOD, self.default_method)
-        if not isinstance(method, str):
-            raise InvalidRequest(
-                f"{PREDICT_METHOD!r} must be a text, not {type(method).__name__!r}."
-            )
         specs = () if self.signature is None else self.signature.params
-        return Question(method, conform_params(specs, params))
+        return read_question(params, self.default_method, specs)
 
 
 def load_folder(folder: Path) -> LoadedModel:

@@ -15,8 +15,9 @@ from gateway.serving.gathering import Gathering, Waiter
 from gateway.serving.lazy_runner import LazyRunner
 from gateway.serving.memory import object_bytes, process_bytes
 from gateway.serving.metering import CallMeter
+from registry.asking import check_method, no_documents, read_question
 from registry.route import VersionKey
-from registry.tensors import PREDICT_METHOD, Batch, Prediction
+from registry.tensors import DOCUMENT, Batch, Prediction
 
 
 class EngineServable:
@@ -45,6 +46,7 @@ class EngineServable:
         self.warm_calls = verdict.warm_calls
         self.runner = runner
         self._engine = engine
+        self._methods = verdict.methods
         self._default_method = engine.default_method
         self._gathering = gathering
         self._meter = gathering.meter = CallMeter(self)
@@ -59,16 +61,17 @@ class EngineServable:
         """Answer one request's rows.
 
         Raises:
+            InvalidRequest: The params ask for what the model lacks, or are of other types.
             ModelFailed: The model raises on these rows.
             Overloaded: Too much waits for this model.
             DeadlineExceeded: The request's time was over.
             StagedoorError: As its runner answers, where the engine does not.
         """
-        method = params.get(PREDICT_METHOD) if params else None
-        if method is None:
-            method = self._default_method
-        elif type(method) is not str or not self._engine.takes(method):
-            return await self.runner.predict(batch, params, deadline_s)
+        method = self._default_method
+        if params:
+            method = self._read_method(params)
+            if not self._engine.takes(method):
+                return await self.runner.predict(batch, params, deadline_s)
         try:
             rows = self._engine.arrange(batch)
         except Refused as error:
@@ -93,6 +96,20 @@ class EngineServable:
             return False
         self._gathering.add(rows, self._default_method, waiter)
         return True
+
+    def _read_method(self, params: Mapping[str, Any]) -> str:
+        """Return the method that is asked for; refuse at once what its process would refuse.
+
+        Raises:
+            InvalidRequest: The model has no such method, or takes no such params or documents.
+        """
+        specs = () if self.signature is None else self.signature.params
+        method = read_question(params, self._default_method, specs).method
+        if params.get(DOCUMENT):
+            raise no_documents()
+        if self._methods is not None:
+            check_method(method, self._methods)
+        return method
 
     def check_admission(self, rows: int = 0, deadline_s: float = math.inf) -> None:
         """Let everybody in: what comes in one turn of the loop is answered in it."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from gateway.serving.batching import Merging
 from gateway.serving.frames import Frame, FrameError, pack
 from registry.signature import COLUMN_TYPES, ColumnSpec, Signature, TensorSpec
+from registry.tensors import METHODS
 
 _RAW_DTYPE = re.compile(r"\|b1|\|[iu]1|<[iu][248]|<f[248]|<M8\[(ns|us|ms|s|m|h|D)\]")
 _TENSOR_DTYPE = re.compile(r"[a-z0-9\[\]]{1,32}")
@@ -138,6 +139,7 @@ class Ready(Struct, frozen=True, tag="ready"):
         warm_rows: Of the example.
         warm_call_s: How long the last of these calls took.
         merging: Which requests may share a call of it.
+        methods: Which a call may name; none where only asking the model tells.
     """
 
     signature: Signature | None
@@ -149,6 +151,7 @@ class Ready(Struct, frozen=True, tag="ready"):
     warm_rows: int = 0
     warm_call_s: float = 0.0
     merging: Merging = Merging()
+    methods: tuple[str, ...] | None = None
 
 
 class Refused(Struct, frozen=True, tag="refused"):
@@ -226,8 +229,8 @@ def decode_from_runner(frame: Frame) -> FromRunner:
         FrameError: It is none of the messages a runner may send.
     """
     message = _decode(_from_runner, frame)
-    if isinstance(message, Ready) and message.signature is not None:
-        _check_signature(message.signature)
+    if isinstance(message, Ready):
+        _check_ready(message)
     return message
 
 
@@ -278,6 +281,13 @@ def _decode(decoder: msgspec.msgpack.Decoder[_Message], frame: Frame) -> _Messag
         return decoder.decode(frame.header)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise FrameError("The header is not a message.") from error
+
+
+def _check_ready(ready: Ready) -> None:
+    if not set(ready.methods or ()) <= set(METHODS):
+        raise FrameError("It names a method that no call may name.")
+    if ready.signature is not None:
+        _check_signature(ready.signature)
 
 
 def _check_signature(signature: Signature) -> None:

@@ -110,6 +110,7 @@ def _ready(model: LoadedModel, warmed: Warmed, why: str, merging: Merging) -> me
         warm_rows=warmed.rows,
         warm_call_s=warmed.call_s,
         merging=merging,
+        methods=model.methods,
     )
 
 

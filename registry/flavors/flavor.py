@@ -48,6 +48,7 @@ class Flavor(Struct, frozen=True):
         answer: Asks the model for one batch; returns what the library returns.
         predict: The same for data as a user of the library has them.
         talk: How its models are asked that talk; none where there are no such.
+        methods: Which methods a model offers; none where only asking it tells.
     """
 
     name: str
@@ -56,3 +57,4 @@ class Flavor(Struct, frozen=True):
     answer: Callable[[Any, Batch, Question], Any]
     predict: Callable[[Any, Any, Question], Any]
     talk: Talk | None = None
+    methods: Callable[[Any], tuple[str, ...]] | None = None

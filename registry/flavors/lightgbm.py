@@ -17,7 +17,7 @@ from registry.flavors import sklearn as sklearn_flavor
 from registry.flavors.files import named_file
 from registry.flavors.flavor import Flavor, Options, Question
 from registry.flavors.layout import arrange, shape, to_frame, to_matrix
-from registry.flavors.sklearn import bound_method
+from registry.flavors.sklearn import bound_method, offered_methods
 from registry.tensors import Batch
 from tracking.errors import InvalidRequest
 
@@ -110,7 +110,9 @@ def predict(model: Any, data: Any, question: Question) -> Any:
     return ask(_in_order(model, data) if _is_booster(model) else shape(model, data))
 
 
-LIGHTGBM = Flavor(name="lightgbm", save=save, load=load, answer=answer, predict=predict)
+LIGHTGBM = Flavor(
+    name="lightgbm", save=save, load=load, answer=answer, predict=predict, methods=offered_methods
+)
 
 
 def _is_booster(model: Any) -> bool:

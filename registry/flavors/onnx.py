@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from registry.asking import check_method
 from registry.environment import ENVIRONMENT_ENTRY, pin_installed, write_environment
 from registry.flavors.files import named_file
 from registry.flavors.flavor import Flavor, Options, Question
@@ -19,6 +20,7 @@ from tracking.errors import InvalidRequest
 
 _MODEL_FILE = "model.onnx"
 _PACKAGES = ("numpy", "onnx", "onnxruntime")
+_METHODS = ("predict",)
 _PROVIDERS = ["CPUExecutionProvider"]
 _TYPES = {
     "tensor(double)": np.float64,
@@ -107,7 +109,7 @@ def answer(model: Any, batch: Batch, question: Question) -> Any:
     Raises:
         InvalidRequest: Another method than ``predict`` is asked for, or inputs are missing.
     """
-    _check_method(question)
+    check_method(question.method, _METHODS)
     inputs = model.session.get_inputs()
     if len(inputs) == 1:
         return run(model.session, {inputs[0].name: to_matrix(batch)})
@@ -126,7 +128,7 @@ def predict(model: Any, data: Any, question: Question) -> Any:
     Raises:
         InvalidRequest: Another method is asked for, or the graph cannot be loaded.
     """
-    _check_method(question)
+    check_method(question.method, _METHODS)
     model = model if isinstance(model, Graph) else Graph(_bytes_of(model))
     inputs = model.session.get_inputs()
     if hasattr(data, "columns") and len(inputs) > 1:
@@ -148,7 +150,14 @@ def run(session: Any, feeds: dict[str, NDArray[Any]]) -> dict[str, Any]:
     }
 
 
-ONNX = Flavor(name="onnx", save=save, load=load, answer=answer, predict=predict)
+ONNX = Flavor(
+    name="onnx",
+    save=save,
+    load=load,
+    answer=answer,
+    predict=predict,
+    methods=lambda _graph: _METHODS,
+)
 
 
 def _bytes_of(model: Any) -> bytes:
@@ -156,11 +165,6 @@ def _bytes_of(model: Any) -> bytes:
     if not data:
         raise InvalidRequest(f"A {type(model).__name__!r} is no ONNX model.")
     return bytes(data)
-
-
-def _check_method(question: Question) -> None:
-    if question.method != "predict":
-        raise InvalidRequest(f"The model has no method {question.method!r}; a graph has predict.")
 
 
 def _columns(batch: Batch) -> list[NDArray[Any]]:

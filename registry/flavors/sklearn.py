@@ -13,6 +13,7 @@ from typing import Any
 
 import cloudpickle
 
+from registry.asking import check_method
 from registry.environment import ENVIRONMENT_ENTRY, pin_installed, write_environment
 from registry.flavors.files import named_file
 from registry.flavors.flavor import Flavor, Options, Question, Talk
@@ -114,6 +115,21 @@ def answer_document(model: Any, document: Mapping[str, Any], _params: Mapping[st
     return model.predict(document)
 
 
+def bound_method(model: Any, method: str) -> Any:
+    """Return a method of an estimator that may be asked.
+
+    Raises:
+        InvalidRequest: It has no such method.
+    """
+    check_method(method, offered_methods(model))
+    return getattr(model, method)
+
+
+def offered_methods(model: Any) -> tuple[str, ...]:
+    """Return the methods of an estimator that may be asked."""
+    return tuple(name for name in METHODS if hasattr(model, name))
+
+
 SKLEARN = Flavor(
     name="sklearn",
     save=save,
@@ -121,6 +137,7 @@ SKLEARN = Flavor(
     answer=answer,
     predict=predict,
     talk=Talk(can_talk, stream, answer_document),
+    methods=offered_methods,
 )
 
 
@@ -143,17 +160,3 @@ def _read_skops(path: Path, options: Options) -> Any:
     return importlib.import_module("skops.io").load(
         path, trusted=options.get("skops_trusted_types")
     )
-
-
-def bound_method(model: Any, method: str) -> Any:
-    """Return a method of an estimator that may be asked.
-
-    Raises:
-        InvalidRequest: It has no such method.
-    """
-    offered = [name for name in METHODS if hasattr(model, name)]
-    if method not in offered:
-        raise InvalidRequest(
-            f"The model has no method {method!r}; it has {', '.join(offered) or 'none of them'}."
-        )
-    return getattr(model, method)

@@ -13,7 +13,7 @@ from registry.environment import ENVIRONMENT_ENTRY, pin_installed, write_environ
 from registry.flavors.files import named_file
 from registry.flavors.flavor import Flavor, Options, Question
 from registry.flavors.layout import arrange, shape, to_frame, to_matrix
-from registry.flavors.sklearn import bound_method
+from registry.flavors.sklearn import bound_method, offered_methods
 from registry.tensors import Batch
 from tracking.errors import InvalidRequest, NotImplementedHere
 
@@ -116,7 +116,9 @@ def predict(model: Any, data: Any, question: Question) -> Any:
     return _ask_booster(model, rows) if _is_booster(model) else ask(rows)
 
 
-XGBOOST = Flavor(name="xgboost", save=save, load=load, answer=answer, predict=predict)
+XGBOOST = Flavor(
+    name="xgboost", save=save, load=load, answer=answer, predict=predict, methods=offered_methods
+)
 
 
 def _is_booster(model: Any) -> bool:

@@ -73,21 +73,27 @@ def test_engines_answer_rightly_through_promotions_and_killed_workers(server: Se
 
 
 def test_what_an_engine_does_not_cover_is_answered_all_the_same(server: Server) -> None:
-    """By a process that is there from the first such call on, and the same for every worker."""
+    """By a process that is there from the first such call on; a wrong call starts none."""
     forest = grow(1)
-    register(server, "Forest", forest, input_example=np.array(PROBES[:2]))
+    register(server, "Forest", forest, input_example=None)
     promote(server, 1)
+    halves = {"name": "x", "shape": [20, 3], "datatype": "FP16", "data": PROBES}
 
     shares = server.post(
         "/models/Forest/invocations",
         {"inputs": PROBES, "params": {"predict_method": "predict_proba"}},
     )
-    assert server.runner_pids() == []
     none = server.post(
         "/models/Forest/invocations", {"inputs": PROBES, "params": {"predict_method": "transform"}}
     )
+    document = server.post("/models/Forest/invocations", {"prompt": "secret"})
+    assert server.runner_pids() == []
+    others = server.post("/v2/models/Forest/infer", {"inputs": [halves]})
 
     assert shares.json()["predictions"] == forest.predict_proba(PROBES).tolist()
     assert none.status == 400
     assert b"has no method 'transform'; it has predict, predict_proba" in none.body
+    assert document.status == 400
+    assert b"takes rows and no documents" in document.body
+    assert others.json()["outputs"][0]["data"] == forest.predict(PROBES).tolist()
     assert len(server.runner_pids()) == 1

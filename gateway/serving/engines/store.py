@@ -50,6 +50,7 @@ class Verdict(Struct, frozen=True):
         signature: The model's, as its process told it.
         flavor: Likewise.
         warm_calls: Likewise.
+        methods: Likewise; none where it did not say.
         files: The SHA-256 of each of the engine's files.
     """
 
@@ -58,6 +59,7 @@ class Verdict(Struct, frozen=True):
     signature: Signature | None = None
     flavor: str = ""
     warm_calls: int = 0
+    methods: tuple[str, ...] | None = None
     files: dict[str, str] = {}
 
 
@@ -132,6 +134,7 @@ class EngineStore:
             signature=ready.signature,
             flavor=ready.flavor,
             warm_calls=ready.warm_calls,
+            methods=ready.methods,
         )
         if not verdict.why:
             verdict = self._judge(partial / _FILES, verdict)

@@ -26,8 +26,10 @@ from gateway.serving.loader import Loaded, Loader
 from gateway.serving.progress import Progress
 from gateway.serving.runner import Runner
 from gateway.serving.states import State
+from registry.param_specs import ParamSpec
 from registry.route import VersionRecord
-from registry.tensors import Batch
+from registry.signature import Signature
+from registry.tensors import DOCUMENT, Batch
 from tests.gateway.serving import specimens as sp
 from tests.gateway.serving.engines import fitted
 from tests.gateway.serving.engines.boosted import BOOSTED
@@ -73,10 +75,11 @@ class Host:
         self.root = root
         self.store = sp.FolderStore(root / "store")
 
-    def add(self, model: object) -> VersionRecord:
+    def add(self, model: object, signature: Signature | None = None) -> VersionRecord:
         number = len(list((self.root / "store").glob("*"))) + 1 if self.root.exists() else 1
         example = fitted.PAIR[:2]
-        folder = sp.save(self.root / "store" / f"v{number}", model, example=example)
+        place = self.root / "store" / f"v{number}"
+        folder = sp.save(place, model, example=example, signature=signature)
         return sp.record("iris", number, folder)
 
     def loader(
@@ -142,21 +145,54 @@ def test_a_version_is_converted_once_and_its_process_is_ended(tmp_path: Path) ->
     assert len(list((tmp_path / "engines").glob("*/verdict.json"))) == 1
 
 
+PARAMS = Signature(
+    params=(ParamSpec("scale", "double", 1.0), ParamSpec("tags", "string", None, (-1,)))
+)
+WRONG_PARAMS: list[dict[str, Any]] = [
+    {"predict_method": "predict_proba"},
+    {"predict_method": "transform"},
+    {"predict_method": "__class__"},
+    {"predict_method": ["predict"]},
+    {"predict_method": None},
+    {"scale": "2"},
+    {"scale": True},
+    {"scale": None},
+    {"scale": 1e999, "tags": "one"},
+    {"tags": ["a", 2]},
+    {"predict_method": "no", "scale": []},
+    {"predict_method": "no", DOCUMENT: True},
+    {DOCUMENT: True},
+]
+
+
+async def refusals(asked: Loaded | LazyRunner) -> list[tuple[str, str]]:
+    """Ask all that is wrong, in turn; return what was told."""
+    told = []
+    for params in WRONG_PARAMS:
+        with pytest.raises(InvalidRequest) as refusal:
+            await asked.predict(ROWS, params)
+        told.append((refusal.value.code, refusal.value.message))
+    return told
+
+
 def test_what_the_engine_does_not_cover_goes_to_one_runner(tmp_path: Path) -> None:
-    """Many at once, of several types. It is killed, comes back, and the engine goes on."""
+    """Many at once, of several types. It is killed, comes back, and the engine goes on.
+
+    What no rows can make right needs no process, and is refused as that would refuse it.
+    """
     model = FITS["vector machine"]()
     host = Host(tmp_path)
-    record = host.add(model)
+    record = host.add(model, PARAMS)
     halves = Batch((), (fitted.PAIR[:3].astype(np.float16),), is_matrix=True)
 
     async def story() -> list[Any]:
         servable = await loaded(host.loader(), record)
         assert isinstance(servable, EngineServable)
+        at_once = await refusals(servable)
+        fine = await ask(servable, scale=2, tags=["a"], strange=[], predict_method="predict")
+        assert servable.runner.pid is None
         answers = await asyncio.gather(*(ask(servable, halves) for _ in range(20)))
-        with pytest.raises(InvalidRequest, match="no method 'predict_proba'"):
-            await ask(servable, predict_method="predict_proba")
-        with pytest.raises(InvalidRequest, match="must be a text"):
-            await ask(servable, predict_method=["predict"])
+        assert await refusals(servable.runner) == at_once
         first = servable.runner.pid
         assert first is not None
         os.kill(first, signal.SIGKILL)
@@ -168,11 +204,11 @@ def test_what_the_engine_does_not_cover_goes_to_one_runner(tmp_path: Path) -> No
         assert await sp.eventually(lambda: not sp.is_alive(second or 0))
         with pytest.raises(ModelNotReady):
             await ask(servable, halves)
-        return answers
+        return [*answers, fine]
 
     answers = tell(story)
 
-    assert answers == [model.predict(fitted.PAIR[:3]).tolist()] * 22
+    assert answers == [model.predict(fitted.PAIR[:3]).tolist()] * 23
 
 
 def test_an_idle_runner_beside_an_engine_is_ended(tmp_path: Path) -> None:

@@ -163,6 +163,12 @@ def test_a_signature_with_types_that_there_are_not_is_refused(signature: Signatu
         messages.decode_from_runner(frame(messages.Ready(signature, "sklearn", 0)))
 
 
+@pytest.mark.parametrize("methods", [("predict", "__class__"), ("predict\n",)])
+def test_a_method_that_no_call_may_name_is_refused(methods: tuple[str, ...]) -> None:
+    with pytest.raises(FrameError):
+        messages.decode_from_runner(frame(messages.Ready(None, "sklearn", 0, methods=methods)))
+
+
 def test_a_call_arrives_as_it_was() -> None:
     heads, chunks = messages.write_arrays([np.array([1.5]), np.array(["x"], dtype=object)])
     call = messages.Predict(7, ("a", "b"), heads, is_matrix=False, params={"k": [1, None, "v"]})
