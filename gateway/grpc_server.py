@@ -18,6 +18,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from gateway import logs
 from gateway.auth.door import Door, Head
 from gateway.auth.policy import Permission, Principal
 from gateway.errors import Refusal, render
@@ -216,6 +217,7 @@ class GrpcServer:
         self, name: str, request: bytes, context: Any, turn: Turn | None
     ) -> tuple[bytes, Refusal | None]:
         request_id = self._ids.take()
+        logs.request_id.set(request_id)
         try:
             principal = await self._admit(TABLE[name].permission, context)
             if name == "ModelInfer":

@@ -34,6 +34,7 @@ class Ask(Struct, eq=False):
         asked_s: When it came, on the probe's clock.
         talk: Where its answer goes, piece by piece, if it is to come so.
         caller: Who asks.
+        request_id: Ours, for the log.
     """
 
     batch: Batch
@@ -45,6 +46,7 @@ class Ask(Struct, eq=False):
     asked_s: float = 0.0
     talk: Talk | None = None
     caller: Caller = ANYBODY
+    request_id: str = ""
 
 
 class Asks:

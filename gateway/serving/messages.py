@@ -178,11 +178,13 @@ class Failed(Struct, frozen=True, tag="failed"):
         call: Which call.
         code: The code of the error, as in ``tracking.errors``.
         reason: Its message.
+        trace: Where the model raised, for the log; empty where the caller is to blame.
     """
 
     call: int
     code: str
     reason: str
+    trace: str = ""
 
 
 class Piece(Struct, frozen=True, tag="piece"):

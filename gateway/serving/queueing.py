@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from gateway.logs import request_id
 from gateway.probe import PROBE
 from gateway.queue_metrics import QueueGauges
 from gateway.serving import batching
@@ -104,6 +105,7 @@ class Queue:
         loop = asyncio.get_running_loop()
         caller, answer = CALLER.get(), loop.create_future()
         ask = Ask(batch, params, layout, answer, deadline_s, talk=talk, caller=caller)
+        ask.request_id = request_id.get()
         if (probe := PROBE.get()) is not None:
             ask.probe, ask.asked_s = probe, time.perf_counter()
         self._asks.add(ask)

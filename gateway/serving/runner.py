@@ -19,28 +19,17 @@ from gateway.serving.calls import Call, encode_call, error_of, note_call, read_a
 from gateway.serving.ending import OUTSIDE_SIGNALS, Ending, describe_end
 from gateway.serving.failure import NotAsked, name_version
 from gateway.serving.frames import Assembler, FrameError
-from gateway.serving.launch import (
-    Child,
-    Ground,
-    RunnerLimits,
-    await_ready,
-    launch,
-    log_last_words,
-)
+from gateway.serving.launch import Child, Ground, RunnerLimits, await_ready, launch, log_last_words
 from gateway.serving.memory import process_bytes
 from gateway.serving.metering import CallMeter
 from gateway.serving.progress import Progress
 from gateway.serving.queueing import Queue
 from gateway.serving.states import State
 from gateway.serving.talking import Talk
+from gateway.serving.trace_log import TraceLog
 from registry.route import VersionKey
 from registry.tensors import Batch, Prediction
-from tracking.errors import (
-    DeadlineExceeded,
-    ModelFailed,
-    ModelNotReady,
-    TooLarge,
-)
+from tracking.errors import DeadlineExceeded, ModelFailed, ModelNotReady, TooLarge
 
 _OF_CALLS = messages.Answer | messages.Failed | messages.Piece | messages.Done
 _NO_ROWS = Batch((), (), is_matrix=True)
@@ -122,6 +111,7 @@ class Runner(asyncio.Protocol):
         self._on_death: Callable[[str], None] = _ignore
         self._burial: asyncio.Task[None] | None = None
         self._meter = CallMeter(self)
+        self._traces = TraceLog(lambda: self.key)
         self._ending = Ending(lambda: self._die(None))
 
     async def attach(self, on_death: Callable[[str], None]) -> None:
@@ -270,6 +260,8 @@ class Runner(asyncio.Protocol):
             raise FrameError("Nothing was asked.")
         if message.call != call.number:
             raise FrameError("Another call was asked.")
+        if isinstance(message, messages.Failed):
+            self._traces.note([ask.request_id for ask in call.asks], message)
         if (talk := call.asks[0].talk) is not None:
             self._hear_talk(call, talk, message)
             return

@@ -25,6 +25,7 @@ from gateway.serving.frames import Assembler, Frame, FrameError
 from gateway.serving.merging import find_merging
 from gateway.serving.runner_talk import talk
 from gateway.serving.states import State
+from gateway.serving.traces import trace_of
 from gateway.serving.warmup import Warmed, warm_up
 from registry.loading import LoadedModel, load_folder
 from registry.tensors import Batch
@@ -144,23 +145,23 @@ def _predict(channel: _Channel, model: LoadedModel, call: messages.Predict, fram
         kind = prediction.is_table, prediction.is_whole
         answer = messages.Answer(call.call, prediction.names, heads, *kind)
         channel.send(answer, chunks)  # what is too large is refused before anything is sent
-    except (ModelFailed, InvalidRequest) as error:
-        _fail(channel, call, error.code, error.message)
+    except InvalidRequest as error:
+        channel.send(messages.Failed(call.call, error.code, error.message))
         _end_if_out_of_memory(error)
+    except ModelFailed as error:
+        _fail(channel, call, error.message, error.__cause__ or error)
     except FrameError as error:
-        _fail(channel, call, ModelFailed.code, f"The model's answer cannot be sent: {error}")
+        _fail(channel, call, f"The model's answer cannot be sent: {error}", error)
     except Exception as error:  # noqa: BLE001  a model may raise anything
-        reason = f"The model raised {type(error).__name__} on these rows."
-        _fail(channel, call, ModelFailed.code, reason)
-        _end_if_out_of_memory(error)
+        _fail(channel, call, f"The model raised {type(error).__name__} on these rows.", error)
 
 
-def _fail(channel: _Channel, call: messages.Predict, code: str, reason: str) -> None:
-    traceback.print_exc()
-    channel.send(messages.Failed(call.call, code, reason))
+def _fail(channel: _Channel, call: messages.Predict, reason: str, error: BaseException) -> None:
+    channel.send(messages.Failed(call.call, ModelFailed.code, reason, trace_of(error)))
+    _end_if_out_of_memory(error)
 
 
-def _end_if_out_of_memory(error: Exception) -> None:
+def _end_if_out_of_memory(error: BaseException) -> None:
     """End at once: a model that keeps what it took would fail every later call, too.
 
     At once, because threads of the model would be waited for otherwise.

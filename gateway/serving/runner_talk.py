@@ -4,12 +4,12 @@ Called by ``runner_process`` in its one thread. The worker grants credit for som
 and may call the talk off between two of them.
 """
 
-import traceback
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 from gateway.serving import messages
 from gateway.serving.frames import Frame, FrameError
+from gateway.serving.traces import trace_of
 from registry.tensors import Batch
 from tracking.errors import InvalidRequest, ModelFailed, NotImplementedHere
 
@@ -49,8 +49,8 @@ def talk(line: Line, model: Talker, call: messages.Talk, body: bytearray) -> Non
     try:
         _send_all(line, pieces, call)
     except (ModelFailed, InvalidRequest, NotImplementedHere) as error:
-        traceback.print_exc()
-        line.send(messages.Failed(call.call, error.code, error.message))
+        trace = trace_of(error.__cause__ or error) if isinstance(error, ModelFailed) else ""
+        line.send(messages.Failed(call.call, error.code, error.message, trace))
     else:
         line.send(messages.Done(call.call))
 

@@ -341,6 +341,13 @@ def test_an_error_has_its_status_until_the_first_event_and_is_one_after_it(serve
     assert told[2]["error_code"] == "MODEL_FAILED"
     assert "secret" not in late.body.decode()
     assert events(generated.body)[1]["code"] == "MODEL_FAILED"
+    lines = [json.loads(line) for line in served.log.splitlines() if '"trace":' in line]
+    logged = {line["request_id"]: line for line in lines}
+    for reply in (early, late, generated):
+        line = logged[reply.headers["stagedoor-request-id"]]
+        assert (line["model"], line["version"]) == ("Parrot", 1)
+        assert "in predict_stream" in line["trace"]
+        assert line["trace"].endswith("ValueError")
 
 
 @pytest.mark.parametrize(

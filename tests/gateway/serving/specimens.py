@@ -130,7 +130,8 @@ def _obey(command: float) -> None:
 
 
 def _raise() -> None:
-    raise ValueError("no such row, said the secret payload 4711")
+    secret = 47 * 100 + 11  # so that it does not stand in the source
+    raise ValueError(f"no such row, said the secret payload {secret}")
 
 
 def _hang() -> None:

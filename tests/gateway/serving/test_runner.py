@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import uvloop
 
+from gateway import logs
 from gateway.serving.admission import Bounds
 from gateway.serving.batching import Merged
 from gateway.serving.failure import LoadCancelled, LoadFailed
@@ -22,6 +23,7 @@ from gateway.serving.pacing import QueueLimits
 from gateway.serving.progress import Progress
 from gateway.serving.runner import Runner, start_runner
 from gateway.serving.states import State
+from gateway.serving.trace_log import AT_ONCE
 from registry.route import VersionKey
 from registry.signature import ColumnSpec, Signature, TensorSpec
 from registry.tensors import Batch, Prediction
@@ -68,9 +70,14 @@ async def ask(runner: Runner, *rows: tuple[float, ...]) -> Prediction:
     return await runner.predict(sp.matrix(*rows), {})
 
 
+async def ask_as(name: str, runner: Runner, row: tuple[float, ...]) -> Prediction:
+    logs.request_id.set(name)
+    return await ask(runner, row)
+
+
 async def ask_all(runner: Runner, *rows: tuple[float, ...]) -> list[Any]:
-    """Ask one row each, all at once; errors are answers."""
-    asked = (ask(runner, row) for row in rows)
+    """Ask one row each, all at once, each as request ``r-<its place>``; errors are answers."""
+    asked = (ask_as(f"r-{at}", runner, row) for at, row in enumerate(rows))
     return [
         one if isinstance(one, BaseException) else one.arrays[0].tolist()
         for one in await asyncio.gather(*asked, return_exceptions=True)
@@ -277,18 +284,34 @@ def test_a_runner_answers_each_request_with_its_own_rows(
     assert answers == [[2.0 * x] for x in range(200)]
 
 
-def test_only_the_bad_rows_of_a_batch_fail(tmp_path: Path) -> None:
+def traces(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    return [vars(record) for record in caplog.records if "trace" in vars(record)]
+
+
+def test_only_the_bad_rows_of_a_batch_fail(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each of them is logged while the process lives, as long as there are few, and none of it."""
+
     async def main() -> list[Any]:
         async with serving(tmp_path, sp.Obedient()) as (runner, deaths):
             rows = [(sp.RAISE if x % 7 == 3 else sp.DOUBLE, float(x)) for x in range(40)]
             answers = await ask_all(runner, *rows)
             assert deaths == []
+            assert len(traces(caplog)) >= AT_ONCE
             return answers
 
     answers = asyncio.run(main())
 
     assert codes(answers) == ["MODEL_FAILED" if x % 7 == 3 else [2.0 * x] for x in range(40)]
-    assert "4711" not in str(answers)
+    told = traces(caplog)
+    assert {one["request_id"] for one in told} <= {f"r-{x}" for x in range(3, 40, 7)}
+    assert {(one["model"], one["version"], one["levelname"]) for one in told} == {
+        ("iris", 3, "ERROR")
+    }
+    assert all(one["trace"].endswith("ValueError") for one in told)
+    assert all("in _raise" in one["trace"] for one in told)
+    assert "4711" not in f"{answers} {told} {caplog.text}"
 
 
 def test_an_answer_with_too_few_rows_fails_its_request_only(tmp_path: Path) -> None:
