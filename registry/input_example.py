@@ -37,6 +37,10 @@ _DTYPES = {
 }
 
 
+class UnreadableExample(UserWarning):
+    """A model has an input example, and its file is broken or missing."""
+
+
 def write_input_example(folder: Path, example: Any) -> dict[str, str]:
     """Write an example and return the ``saved_input_example_info`` entry of the MLmodel file.
 
@@ -77,8 +81,9 @@ def read_input_example(folder: Path, config: ModelConfig) -> Batch | None:
     try:
         body = _read_json(path)
     except (OSError, ValueError, RecursionError) as error:
-        told = f"The input example {path.name!r} cannot be read ({error}): the model is not warmed."
-        warnings.warn(told, stacklevel=2)
+        why = error.strerror if isinstance(error, OSError) else error  # whose text has the path
+        told = f"The input example {path.name!r} cannot be read ({why}): the model is not warmed."
+        warnings.warn(told, UnreadableExample, stacklevel=2)
         return None
     try:
         if info["type"] == "dataframe":

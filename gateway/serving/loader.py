@@ -24,6 +24,7 @@ from gateway.serving.failure import ConversionFailed, LoadFailed, name_version
 from gateway.serving.gathering import Gathering, Limits, measure
 from gateway.serving.launch import Ground, RunnerLimits
 from gateway.serving.lazy_runner import LazyRunner
+from gateway.serving.messages import tidy
 from gateway.serving.progress import Progress
 from gateway.serving.runner import Runner, start_runner
 from gateway.serving.servable import Servable
@@ -69,6 +70,7 @@ class Form(Struct, frozen=True):
         replicas: How many processes answer it in each worker; 0 when its engine does.
         merging: Which requests may share a call, as in ``batching.Merged``.
         merging_why: Why not all.
+        example_why: Why its input example could not be read; empty where it was, or there is none.
     """
 
     engine: str
@@ -81,6 +83,7 @@ class Form(Struct, frozen=True):
     replicas: int = 1
     merging: str = Merged.ALWAYS.value
     merging_why: str = ""
+    example_why: str = ""
 
 
 class Loader:
@@ -131,6 +134,7 @@ class Loader:
                 loaded = self._load_here(record, folder, progress, home)
             if isinstance(loaded, Runner):
                 self._note_merging(loaded)
+                self._note_example(loaded.key, loaded.ready.example_why)
                 return self._replicate(record, progress, loaded)
             return loaded
 
@@ -289,6 +293,7 @@ class Loader:
         )
         self._note_form(key, form)
         self._names[key] = short_name(described)
+        self._note_example(key, kept.verdict.example_why)
         _LOG.info("%s answers by the engine of %s (%s)", name, form.engine, form.way)
 
     def _note_form(self, key: VersionKey, form: Form) -> None:
@@ -306,6 +311,15 @@ class Loader:
             )
         told = f"{merging.which.value} share a call: {merging.why or 'its library goes by rows.'}"
         _LOG.info("requests for %s %s", name_version(runner.key), told)
+
+    def _note_example(self, key: VersionKey, why: str) -> None:
+        """Tell that the input example could not be read, if it could not."""
+        if not why:
+            return
+        told = tidy(why)
+        if (form := self._forms.get(key)) is not None:
+            self._forms[key] = structs.replace(form, example_why=told)
+        _LOG.warning("%s: %s", name_version(key), told)
 
     def _start_again(self, record: VersionRecord, progress: Progress) -> Runner:
         with self._prepared(record, progress) as (folder, home):

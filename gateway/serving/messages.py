@@ -140,6 +140,7 @@ class Ready(Struct, frozen=True, tag="ready"):
         warm_call_s: How long the last of these calls took.
         merging: Which requests may share a call of it.
         methods: Which a call may name; none where only asking the model tells.
+        example_why: Why its input example could not be read, where there is one.
     """
 
     signature: Signature | None
@@ -152,6 +153,7 @@ class Ready(Struct, frozen=True, tag="ready"):
     warm_call_s: float = 0.0
     merging: Merging = Merging()
     methods: tuple[str, ...] | None = None
+    example_why: str = ""
 
 
 class Refused(Struct, frozen=True, tag="refused"):

@@ -112,6 +112,7 @@ def _ready(model: LoadedModel, warmed: Warmed, why: str, merging: Merging) -> me
         warm_call_s=warmed.call_s,
         merging=merging,
         methods=model.methods,
+        example_why=warmed.example_why,
     )
 
 

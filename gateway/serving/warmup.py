@@ -7,6 +7,7 @@ import importlib
 import logging
 import math
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from gateway.serving.messages import write_arrays
 from gateway.serving.sample_rows import rows_of
 from gateway.serving.states import State
 from gateway.serving.time_limit import TookTooLong, within
+from registry.input_example import UnreadableExample
 from registry.signature import NESTED_TYPES, ColumnSpec, Signature, TensorSpec
 from registry.tensors import Batch, Prediction
 from tracking.errors import InputMismatch
@@ -56,11 +58,13 @@ class Warmed(Struct, frozen=True):
         calls: How many were made; 0 when there is no example.
         rows: Of the example.
         call_s: How long the last call took.
+        example_why: Why the example could not be read; empty where it was, or there is none.
     """
 
     calls: int = 0
     rows: int = 0
     call_s: float = 0.0
+    example_why: str = ""
 
 
 def warm_up(model: Answering, *, calls: int, enter: Callable[[State], None]) -> Warmed:
@@ -75,10 +79,10 @@ def warm_up(model: Answering, *, calls: int, enter: Callable[[State], None]) -> 
         InputMismatch: The example or the answer does not fit the signature.
         FrameError: The answer holds what cannot be sent.
     """
-    example = model.input_example()
+    example, why = _read_example(model)
     if example is None:
         _try_out(model)
-        return Warmed()
+        return Warmed(example_why=why)
     enter(State.WARMING)
     began_s = last_s = time.monotonic()
     made, answer = 1, _answer(model, example)
@@ -139,6 +143,15 @@ def check_answer(answer: Prediction, signature: Signature) -> None:
             f"The answer to the input example holds {'/'.join(sorted(set(found)))}; "
             f"the signature promises {'/'.join(sorted(set(expected)))}."
         )
+
+
+def _read_example(model: Answering) -> tuple[Batch | None, str]:
+    """Return the example, or why it cannot be read."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UnreadableExample)
+        example = model.input_example()
+    whys = [str(one.message) for one in told if issubclass(one.category, UnreadableExample)]
+    return example, "".join(whys[:1])
 
 
 def _try_out(model: Answering) -> None:

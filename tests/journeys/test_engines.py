@@ -21,6 +21,7 @@ ENGINE = {
     "replicas": 0,
     "merging": "always",
     "merging_why": "",
+    "example_why": "",
     "environment": "",
     "differences": [],
 }

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from registry.input_example import read_input_example, write_input_example
+from registry.input_example import UnreadableExample, read_input_example, write_input_example
 from registry.model_folder import ModelConfig
 from registry.observed import infer_signature
 from registry.signature import ColumnSpec, Nested, Signature
@@ -148,8 +148,10 @@ def test_an_example_that_cannot_be_read_is_none_and_said(
     if body is not None:
         (tmp_path / "input_example.json").write_bytes(body)
 
-    with pytest.warns(UserWarning, match="'input_example.json' cannot be read"):
+    with pytest.warns(UnreadableExample, match="'input_example.json' cannot be read") as told:
         assert read_input_example(tmp_path, config) is None
+
+    assert str(tmp_path) not in str(told[0].message)
 
 
 @pytest.mark.parametrize("is_signed", [True, False])

@@ -51,6 +51,7 @@ class Verdict(Struct, frozen=True):
         flavor: Likewise.
         warm_calls: Likewise.
         methods: Likewise; none where it did not say.
+        example_why: Likewise.
         files: The SHA-256 of each of the engine's files.
     """
 
@@ -60,6 +61,7 @@ class Verdict(Struct, frozen=True):
     flavor: str = ""
     warm_calls: int = 0
     methods: tuple[str, ...] | None = None
+    example_why: str = ""
     files: dict[str, str] = {}
 
 
@@ -135,6 +137,7 @@ class EngineStore:
             flavor=ready.flavor,
             warm_calls=ready.warm_calls,
             methods=ready.methods,
+            example_why=ready.example_why,
         )
         if not verdict.why:
             verdict = self._judge(partial / _FILES, verdict)

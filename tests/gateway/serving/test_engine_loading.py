@@ -236,14 +236,18 @@ def quadrupled(rows: Any) -> Any:
     return rows[:, 0] * 4
 
 
-def test_models_of_other_flavors_answer_in_their_forms(tmp_path: Path) -> None:
-    """Boosting and a graph in the worker, a function in its process."""
+def test_models_of_other_flavors_answer_in_their_forms(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Boosting and a graph in the worker, a function in its process; two examples are broken."""
     store = tmp_path / "store"
     boosted = BOOSTED["xgb, three"]()
     wide = fitted.PAIR[:2]
     stagedoor.xgboost.save_model(boosted, store / "v1", input_example=wide)
     stagedoor.onnx.save_model(graphs.affine(), store / "v2", input_example=wide[:, :3])
     stagedoor.pyfunc.save_model(store / "v3", python_model=quadrupled, input_example=wide)
+    for name in ("v1", "v3"):
+        (store / name / "input_example.json").write_text("[[")
     loader = Host(tmp_path).loader()
     narrow = Batch((), (fitted.PAIR[:3, :3],), is_matrix=True)
 
@@ -254,6 +258,10 @@ def test_models_of_other_flavors_answer_in_their_forms(tmp_path: Path) -> None:
             servable = await loaded(loader, record)
             answers = await asyncio.gather(*(ask(servable, batch) for _ in range(3)))
             assert answers[1:] == answers[:-1]
+            form = loader.form(record.key)
+            assert form is not None
+            assert ("'input_example.json' cannot be read" in form.example_why) == (number != 2)
+            assert form.example_why in caplog.text
             told.append((loader.engine_name(record.key), answers[0]))
             await asyncio.to_thread(servable.close)
         return told
