@@ -47,6 +47,7 @@ class EngineServable:
         self.runner = runner
         self._engine = engine
         self._methods = verdict.methods
+        self._numbers_only = verdict.numbers_only
         self._default_method = engine.default_method
         self._gathering = gathering
         self._meter = gathering.meter = CallMeter(self)
@@ -61,12 +62,15 @@ class EngineServable:
         """Answer one request's rows.
 
         Raises:
-            InvalidRequest: The params ask for what the model lacks, or are of other types.
+            InvalidRequest: The params ask for what the model lacks, or are of other types; or there
+                is text where it takes numbers.
             ModelFailed: The model raises on these rows.
             Overloaded: Too much waits for this model.
             DeadlineExceeded: The request's time was over.
             StagedoorError: As its runner answers, where the engine does not.
         """
+        if self._numbers_only is not None:
+            self._numbers_only.check(batch, params)
         method = self._default_method
         if params:
             method = self._read_method(params)

@@ -46,9 +46,7 @@ def find_merging(model: Rowwise, said: bool | None = None) -> Merging:  # noqa: 
     """
     if said is not None:
         return Merging(Merged.ALWAYS if said else Merged.NEVER, "serving.merge_of says so.")
-    if model.flavor in _BY_CONTRACT or (
-        model.flavor == _SKLEARN and _is_of_libraries(model.native)
-    ):
+    if goes_by_rows(model):
         return Merging(Merged.ALWAYS)
     rows = model.input_example() or rows_of(model.signature)
     if rows is None:
@@ -59,6 +57,12 @@ def find_merging(model: Rowwise, said: bool | None = None) -> Merging:  # noqa: 
     return Merging(Merged.PLAIN, "It was tried without params only.")
 
 
+def goes_by_rows(model: Rowwise) -> bool:
+    """Whether a model is of a library that is known to answer each row for itself."""
+    is_known = model.flavor in _BY_CONTRACT
+    return is_known or (model.flavor == _SKLEARN and _is_of_libraries(model.native))
+
+
 def _is_of_libraries(estimator: Any) -> bool:
     """Whether all that an estimator is made of comes from libraries that go by rows."""
     if not hasattr(estimator, "get_params"):
@@ -67,10 +71,10 @@ def _is_of_libraries(estimator: Any) -> bool:
         parts = [estimator, *estimator.get_params(deep=True).values()]
     except Exception:  # noqa: BLE001 - an estimator of its author's own may raise anything
         return False
-    return all(map(_goes_by_rows, parts))
+    return all(map(_is_known, parts))
 
 
-def _goes_by_rows(part: Any) -> bool:
+def _is_known(part: Any) -> bool:
     if isinstance(part, FunctionType):
         return False
     if not hasattr(part, "fit"):

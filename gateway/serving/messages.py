@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gateway.serving.batching import Merging
 from gateway.serving.frames import Frame, FrameError, pack
+from gateway.serving.numbers_only import NumbersOnly
 from registry.signature import COLUMN_TYPES, ColumnSpec, Signature, TensorSpec
 from registry.tensors import METHODS
 
@@ -141,6 +142,7 @@ class Ready(Struct, frozen=True, tag="ready"):
         merging: Which requests may share a call of it.
         methods: Which a call may name; none where only asking the model tells.
         example_why: Why its input example could not be read, where there is one.
+        numbers_only: Which columns have to be numbers, where no signature says so and it is known.
     """
 
     signature: Signature | None
@@ -154,6 +156,7 @@ class Ready(Struct, frozen=True, tag="ready"):
     merging: Merging = Merging()
     methods: tuple[str, ...] | None = None
     example_why: str = ""
+    numbers_only: NumbersOnly | None = None
 
 
 class Refused(Struct, frozen=True, tag="refused"):

@@ -142,8 +142,11 @@ class Runner(asyncio.Protocol):
                 was killed.
             Overloaded: Too much waits for this model.
             TooLarge: The rows do not fit in one call.
-            InvalidRequest: The params hold what cannot be sent, or ask for what the model lacks.
+            InvalidRequest: The params hold what cannot be sent, or ask for what the model lacks, or
+                there is text where it takes numbers.
         """
+        if self.ready.numbers_only is not None:
+            self.ready.numbers_only.check(batch, params)
         self.check_admission(batch.rows, deadline_s)
         ask = self._queue.add(batch, params, deadline_s)
         self._send_next()

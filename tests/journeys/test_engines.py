@@ -88,6 +88,7 @@ def test_what_an_engine_does_not_cover_is_answered_all_the_same(server: Server) 
         "/models/Forest/invocations", {"inputs": PROBES, "params": {"predict_method": "transform"}}
     )
     document = server.post("/models/Forest/invocations", {"prompt": "secret"})
+    text = server.post("/models/Forest/invocations", {"inputs": [[1, "secret", 3]]})
     assert server.runner_pids() == []
     others = server.post("/v2/models/Forest/infer", {"inputs": [halves]})
 
@@ -96,5 +97,7 @@ def test_what_an_engine_does_not_cover_is_answered_all_the_same(server: Server) 
     assert b"has no method 'transform'; it has predict, predict_proba" in none.body
     assert document.status == 400
     assert b"takes rows and no documents" in document.body
+    assert text.status == 400
+    assert b"Column '1', row 0: expected a number, got a string" in text.body
     assert others.json()["outputs"][0]["data"] == forest.predict(PROBES).tolist()
     assert len(server.runner_pids()) == 1

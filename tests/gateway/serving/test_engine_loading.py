@@ -165,12 +165,25 @@ WRONG_PARAMS: list[dict[str, Any]] = [
 ]
 
 
+TEXT = Batch(
+    tuple("012345"),
+    (np.array(["secret"], object), *np.ones((fitted.WIDTH - 1, 1))),
+    is_matrix=False,
+)
+WRONG: list[tuple[Batch, dict[str, Any]]] = [
+    *((ROWS, params) for params in WRONG_PARAMS),
+    (TEXT, {}),
+    (TEXT, {"predict_method": "no"}),
+    (TEXT, {"scale": []}),
+]
+
+
 async def refusals(asked: Loaded | LazyRunner) -> list[tuple[str, str]]:
     """Ask all that is wrong, in turn; return what was told."""
     told = []
-    for params in WRONG_PARAMS:
+    for rows, params in WRONG:
         with pytest.raises(InvalidRequest) as refusal:
-            await asked.predict(ROWS, params)
+            await asked.predict(rows, params)
         told.append((refusal.value.code, refusal.value.message))
     return told
 
@@ -190,7 +203,8 @@ def test_what_the_engine_does_not_cover_goes_to_one_runner(tmp_path: Path) -> No
         assert isinstance(servable, EngineServable)
         at_once = await refusals(servable)
         fine = await ask(servable, scale=2, tags=["a"], strange=[], predict_method="predict")
-        assert servable.runner.pid is None
+        before = servable.runner.pid
+        assert before is None
         answers = await asyncio.gather(*(ask(servable, halves) for _ in range(20)))
         assert await refusals(servable.runner) == at_once
         first = servable.runner.pid
