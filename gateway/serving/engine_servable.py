@@ -47,7 +47,7 @@ class EngineServable:
         self.runner = runner
         self._engine = engine
         self._methods = verdict.methods
-        self._numbers_only = verdict.numbers_only
+        self._row_form = verdict.row_form
         self._default_method = engine.default_method
         self._gathering = gathering
         self._meter = gathering.meter = CallMeter(self)
@@ -69,8 +69,8 @@ class EngineServable:
             DeadlineExceeded: The request's time was over.
             StagedoorError: As its runner answers, where the engine does not.
         """
-        if self._numbers_only is not None:
-            self._numbers_only.check(batch, params)
+        if self._row_form is not None:
+            self._row_form.check(batch, params)
         method = self._default_method
         if params:
             method = self._read_method(params)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gateway.serving.batching import Merging
 from gateway.serving.frames import Frame, FrameError, pack
-from gateway.serving.numbers_only import NumbersOnly
+from gateway.serving.row_form import RowForm
 from registry.signature import COLUMN_TYPES, ColumnSpec, Signature, TensorSpec
 from registry.tensors import METHODS
 
@@ -142,7 +142,7 @@ class Ready(Struct, frozen=True, tag="ready"):
         merging: Which requests may share a call of it.
         methods: Which a call may name; none where only asking the model tells.
         example_why: Why its input example could not be read, where there is one.
-        numbers_only: Which columns have to be numbers, where no signature says so and it is known.
+        row_form: What rows it takes, where no signature says so and it was found out.
     """
 
     signature: Signature | None
@@ -156,7 +156,7 @@ class Ready(Struct, frozen=True, tag="ready"):
     merging: Merging = Merging()
     methods: tuple[str, ...] | None = None
     example_why: str = ""
-    numbers_only: NumbersOnly | None = None
+    row_form: RowForm | None = None
 
 
 class Refused(Struct, frozen=True, tag="refused"):

@@ -145,8 +145,8 @@ class Runner(asyncio.Protocol):
             InvalidRequest: The params hold what cannot be sent, or ask for what the model lacks, or
                 there is text where it takes numbers.
         """
-        if self.ready.numbers_only is not None:
-            self.ready.numbers_only.check(batch, params)
+        if self.ready.row_form is not None:
+            self.ready.row_form.check(batch, params)
         self.check_admission(batch.rows, deadline_s)
         ask = self._queue.add(batch, params, deadline_s)
         self._send_next()

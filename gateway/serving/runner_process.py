@@ -23,7 +23,7 @@ from gateway.serving.confinement import confine
 from gateway.serving.engines.proof import make_engine
 from gateway.serving.frames import Assembler, Frame, FrameError
 from gateway.serving.merging import find_merging
-from gateway.serving.numbers_trial import find_numbers_only
+from gateway.serving.row_trial import find_row_form
 from gateway.serving.runner_talk import talk
 from gateway.serving.states import State
 from gateway.serving.traces import trace_of
@@ -114,7 +114,7 @@ def _ready(model: LoadedModel, warmed: Warmed, why: str, merging: Merging) -> me
         merging=merging,
         methods=model.methods,
         example_why=warmed.example_why,
-        numbers_only=find_numbers_only(model),
+        row_form=find_row_form(model),
     )
 
 

@@ -20,8 +20,8 @@ from gateway.serving.engines.folder import hash_files, read_engine, seal_file, s
 from gateway.serving.engines.in_worker import InWorker
 from gateway.serving.file_lock import hold_lock
 from gateway.serving.messages import Ready
-from gateway.serving.numbers_only import NumbersOnly
 from gateway.serving.progress import Progress
+from gateway.serving.row_form import RowForm
 from registry.signature import Signature
 
 _LOG = logging.getLogger("stagedoor.serving")
@@ -53,7 +53,7 @@ class Verdict(Struct, frozen=True):
         warm_calls: Likewise.
         methods: Likewise; none where it did not say.
         example_why: Likewise.
-        numbers_only: Likewise.
+        row_form: Likewise.
         files: The SHA-256 of each of the engine's files.
     """
 
@@ -64,7 +64,7 @@ class Verdict(Struct, frozen=True):
     warm_calls: int = 0
     methods: tuple[str, ...] | None = None
     example_why: str = ""
-    numbers_only: NumbersOnly | None = None
+    row_form: RowForm | None = None
     files: dict[str, str] = {}
 
 
@@ -141,7 +141,7 @@ class EngineStore:
             warm_calls=ready.warm_calls,
             methods=ready.methods,
             example_why=ready.example_why,
-            numbers_only=ready.numbers_only,
+            row_form=ready.row_form,
         )
         if not verdict.why:
             verdict = self._judge(partial / _FILES, verdict)

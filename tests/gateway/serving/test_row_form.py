@@ -1,13 +1,14 @@
-"""Text for a model that takes numbers: what is refused for it is what it refuses itself."""
+"""Rows for an estimator without a signature: what is refused for it is what it refuses itself."""
 
+from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gateway.serving.numbers_only import NumbersOnly
-from gateway.serving.numbers_trial import find_numbers_only
+from gateway.serving.row_form import RowForm
+from gateway.serving.row_trial import find_row_form
 from registry.loading import LoadedModel
 from registry.tensors import DOCUMENT, Batch
 from tests.gateway.serving import specimens as sp
@@ -17,13 +18,15 @@ from tests.gateway.serving.engines.tables import TABLES
 from tracking.errors import InputMismatch, ModelFailed
 
 ALL = tuple(f"c{at}" for at in range(WIDTH))
-KINDS: dict[str, tuple[Any, NumbersOnly | None]] = {
-    "logistic": (FITS["logistic"], NumbersOnly()),
-    "histograms": (FITS["histograms"], NumbersOnly()),
-    "pipeline on a frame": (FITS["pipeline on a frame"], NumbersOnly(ALL)),
-    "xgb": (BOOSTED["xgb"], NumbersOnly(ALL)),
-    "light": (BOOSTED["light"], NumbersOnly(ALL)),
-    "numbers of a table": (TABLES["the rest passes"][0], NumbersOnly(("age", "income", "rooms"))),
+STRICT = RowForm(ALL, ALL, WIDTH, allows_more=False)
+TABLE = ("age", "income", "rooms")
+KINDS: dict[str, tuple[Any, RowForm | None]] = {
+    "logistic": (FITS["logistic"], RowForm(width=WIDTH)),
+    "histograms": (FITS["histograms"], RowForm(width=WIDTH)),
+    "pipeline on a frame": (FITS["pipeline on a frame"], STRICT),
+    "xgb": (BOOSTED["xgb"], STRICT),
+    "light goes by position": (BOOSTED["light"], RowForm(width=WIDTH)),
+    "numbers of a table": (TABLES["the rest passes"][0], RowForm(TABLE, TABLE, 3)),
     "not all are looked at": (ENSEMBLES["bag of lines"], None),
     "texts of a table": (TABLES["strict about categories"][0], None),
     "its author's own": (lambda: sp.Affine(2.0), None),
@@ -38,9 +41,24 @@ def with_cell(names: tuple[str, ...], at: int, cell: Any) -> Batch:
     return Batch(names, tuple(columns), is_matrix=False)
 
 
-def is_refused(numbers_only: NumbersOnly, batch: Batch) -> bool:
+def misfits(names: tuple[str, ...]) -> Iterator[Batch]:
+    """Yield rows of every shape, names and order near those that a model takes, these too."""
+    width = len(names)
+    for some in (1, width - 1, width, width + 1):
+        yield Batch((), (np.ones((2, some)),), is_matrix=True)
+        yield Batch((), (np.ones((2, some, 1)),), is_matrix=True)
+        yield Batch((*names, "x")[:some], (np.ones((2, some)),), is_matrix=True)
+        yield Batch(tuple(map(str, range(some))), (np.ones(2),) * some, is_matrix=False)
+    yield Batch((), (np.ones(width),), is_matrix=True)
+    yield Batch(names[::-1], (np.ones(2),) * width, is_matrix=False)
+    for at in range(width):
+        yield Batch((*names[:at], *names[at + 1 :]), (np.ones(2),) * (width - 1), is_matrix=False)
+        yield Batch((*names[:at], "x", *names[at + 1 :]), (np.ones(2),) * width, is_matrix=False)
+
+
+def is_refused(row_form: RowForm, batch: Batch) -> bool:
     try:
-        numbers_only.check(batch, {})
+        row_form.check(batch, {})
     except InputMismatch:
         return True
     return False
@@ -56,11 +74,11 @@ def is_answered(model: LoadedModel, batch: Batch) -> bool:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.filterwarnings("ignore")
-def test_nothing_is_refused_that_the_model_answers(kind: str) -> None:
+def test_what_is_refused_is_what_the_model_refuses(kind: str) -> None:
     make, expected = KINDS[kind]
     model = Saved(make())
 
-    found = find_numbers_only(model)
+    found = find_row_form(model)
 
     assert found == expected
     if found is None:
@@ -70,13 +88,15 @@ def test_nothing_is_refused_that_the_model_answers(kind: str) -> None:
         batch = with_cell(names, at, cell)
         assert not (is_refused(found, batch) and is_answered(model, batch)), cell
         assert is_refused(found, batch) == (cell in ("a", "", "0x1", [1.0], {"a": 1})), cell
+    for batch in misfits(names):
+        assert is_refused(found, batch) is not is_answered(model, batch), batch
 
 
 def test_an_example_is_what_a_text_is_tried_in() -> None:
     texts = Batch(("a",), (np.array(["x"], object),), is_matrix=False)
 
-    assert find_numbers_only(Saved(BOOSTED["xgb booster"](), PAIR[:1])) == NumbersOnly()
-    assert find_numbers_only(_Exampled(FITS["logistic"](), texts)) is None
+    assert find_row_form(Saved(BOOSTED["xgb booster"](), PAIR[:1])) == RowForm()
+    assert find_row_form(_Exampled(FITS["logistic"](), texts)) is None
 
 
 class _Exampled(Saved):
@@ -101,13 +121,26 @@ class _Exampled(Saved):
 )
 def test_a_refusal_says_where_and_what_and_not_the_value(batch: Batch, told: str) -> None:
     with pytest.raises(InputMismatch, match=told) as refused:
-        NumbersOnly().check(batch, {})
+        RowForm().check(batch, {})
 
     assert "secret" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("batch", "told"),
+    [
+        (with_cell(("c0", "z"), 0, 1), "missing 'c1', 'c2', 'c3', 'c4', 'c5'; not expected 'z'"),
+        (Batch((), (np.ones((2, 5)),), is_matrix=True), "Row 0: expected 6 values, got 5"),
+        (Batch((), (np.ones(6),), is_matrix=True), "1 axes: expected 2, rows of 6 values"),
+    ],
+)
+def test_a_refusal_says_what_is_missing(batch: Batch, told: str) -> None:
+    with pytest.raises(InputMismatch, match=told):
+        STRICT.check(batch, {})
 
 
 def test_columns_that_it_does_not_know_and_documents_are_left_to_others() -> None:
     batch = with_cell(("a", "b"), 1, "x")
 
-    assert not is_refused(NumbersOnly(("a",)), batch)
-    NumbersOnly().check(batch, {DOCUMENT: True})
+    assert not is_refused(RowForm(("a",)), batch)
+    RowForm().check(batch, {DOCUMENT: True})
