@@ -373,6 +373,7 @@ class Runner(asyncio.Protocol):
     def _fail_call(self, call: Call, *, is_to_blame: bool) -> None:
         """A lone request may have killed the process; of several nobody knows which did."""
         if is_to_blame and len(call.asks) == 1:
+            self._traces.note_death(call.asks[0].request_id)
             reason = f"The process of {name_version(self.key)} died while it answered these rows."
             fail(call.asks, ModelFailed(reason))
         else:

@@ -6,7 +6,7 @@ Each names the request, the model and the version, and where the model raised; n
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from gateway.serving.failure import name_version
 from gateway.serving.messages import Failed, tidy
@@ -50,16 +50,18 @@ class TraceLog:
         if not self._may_log():
             self._unlogged += 1
             return
-        key = self._key()
-        told = {
-            "request_id": request_ids[0],
-            "model": key.model,
-            "version": key.version,
-            "not_logged": self._unlogged,
-            "trace": clip(failed.trace),
-        }
+        told = {"not_logged": self._unlogged, "trace": clip(failed.trace)}
         self._unlogged = 0
-        _LOG.error("%s failed: %s", name_version(key), tidy(failed.reason), extra=told)
+        self._log(f"failed: {tidy(failed.reason)}", request_ids[0], told)
+
+    def note_death(self, request_id: str) -> None:
+        """Log which request the process died of; its last words follow, if it had any."""
+        self._log("died while it answered a request", request_id, {})
+
+    def _log(self, what: str, request_id: str, told: Mapping[str, object]) -> None:
+        key = self._key()
+        who = {"request_id": request_id, "model": key.model, "version": key.version}
+        _LOG.error("%s %s", name_version(key), what, extra={**who, **told})
 
     def _may_log(self) -> bool:
         now_s = self._clock()

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-FORMAT = 5
+FORMAT = 6
 """Part of the name of an engine's folder: another number is another form of everything here."""
 
 

@@ -345,18 +345,20 @@ def test_rows_that_depend_on_each_other_are_never_mixed_with_those_of_others(
     ],
 )
 def test_a_lone_request_that_kills_the_process_fails_and_the_owner_is_told(
-    tmp_path: Path, command: float, reason: str
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, command: float, reason: str
 ) -> None:
     async def main() -> list[str]:
         async with serving(tmp_path, sp.Obedient()) as (runner, deaths):
             with pytest.raises(ModelFailed, match="'iris' version 3 died while it answered"):
-                await ask(runner, (command, 0.0))
+                await ask_as("r-9", runner, (command, 0.0))
             with pytest.raises(ModelNotReady):
                 await ask(runner, (sp.DOUBLE, 0.0))
             await sp.eventually(lambda: bool(deaths))
             return deaths
 
     assert asyncio.run(main()) == [reason]
+    (told,) = (vars(record) for record in caplog.records if "request_id" in vars(record))
+    assert (told["request_id"], told["model"], told["version"]) == ("r-9", "iris", 3)
 
 
 def test_what_a_process_started_ends_with_it(tmp_path: Path) -> None:
