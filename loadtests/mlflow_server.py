@@ -14,11 +14,16 @@ from typing import IO
 import httpx
 import msgspec
 
+from loadtests.cpu import cpu_s
+
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = ROOT / ".venvs" / "mlflow" / "bin" / "python"
 
 _START_TIMEOUT_S = 180.0
 _STOP_TIMEOUT_S = 30.0
+_REST_S = 3.0
+_RESTING_SHARE = 0.05
+"""Of one CPU: what its idle processes take."""
 
 
 def require_client() -> None:
@@ -62,6 +67,7 @@ def mlflow_server(folder: Path) -> Iterator[str]:
     try:
         url = f"http://127.0.0.1:{port}"
         _wait_for(url, process, folder / "log")
+        _await_rest(process.pid)
         yield url
     finally:
         _end(process)
@@ -102,6 +108,19 @@ def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
         except httpx.HTTPError:
             time.sleep(0.1)
         else:
+            return
+
+
+def _await_rest(pid: int) -> None:
+    """Wait until it only waits: half a minute after its first answer it still starts processes.
+
+    They would take the CPUs from whatever is measured first.
+    """
+    ends_at = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < ends_at:
+        before_s = cpu_s(pid) or 0.0
+        time.sleep(_REST_S)
+        if (cpu_s(pid) or 0.0) - before_s < _REST_S * _RESTING_SHARE:
             return
 
 
