@@ -12,6 +12,7 @@ Called by ``tracking.sql_points``, ``sql_samples`` and the history of the schema
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -28,7 +29,8 @@ from sqlalchemy import (
 
 from tracking.buckets import Bucket, Point, gather, merge
 from tracking.schema import latest_metrics, metric_buckets, metrics
-from tracking.sql_insert import insert_by
+from tracking.sql_insert import insert_by, insert_many
+from tracking.sql_reading import fetch
 
 LONG = 4_096
 """Curves with fewer points have no buckets: reading the points is as fast."""
@@ -235,8 +237,7 @@ def _raise_level(connection: Connection, curve: Curve, level: int, full: Sequenc
     if not made:
         return
     part = {"level": level - 1, "start": made[0] * _FACTOR, "end": (made[-1] + 1) * _FACTOR}
-    rows = connection.execute(_SOME, msgspec.structs.asdict(curve) | part).all()
-    below = [_decode(row[0]) for row in rows]
+    below = [_decode(row[0]) for row in fetch(connection, _SOME, _bound_to(curve) | part)]
     groups = [below[at : at + _FACTOR] for at in range(0, len(below), _FACTOR)]
     _put(connection, curve, level, list(zip(made, map(merge, groups), strict=True)))
     _raise_level(connection, curve, level + 1, made)
@@ -246,18 +247,14 @@ def _put(
     connection: Connection, curve: Curve, level: int, buckets: Sequence[tuple[int, Bucket]]
 ) -> None:
     rows = [
-        {
-            "run_id": curve.run_id,
-            "key": curve.key,
-            "level": level,
-            "number": number,
-            "first_step": bucket.first[0],
-            "last_step": bucket.last[0],
-            "content": encode(bucket),
-        }
+        (curve.run_id, curve.key, level, number, bucket.first[0], bucket.last[0], encode(bucket))
         for number, bucket in buckets
     ]
-    connection.execute(_put_statement(connection.dialect.name), rows)
+    insert_many(connection, _put_statement(connection.dialect.name), rows)
+
+
+def _bound_to(curve: Curve) -> dict[str, Any]:
+    return {"run_id": curve.run_id, "key": curve.key}
 
 
 @cache

@@ -3,7 +3,10 @@
 Building a statement costs more than running it: those for every write are built once.
 """
 
+import re
+from collections.abc import Sequence
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Insert, Table
@@ -12,6 +15,10 @@ from tracking.sql_dialects import dialect_of, tell
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
+
+_SIZES = (128, 64, 32, 16, 8, 4, 2, 1)
+"""Of statements for SQLite: many rows as one take two thirds of the time, and hold up no thread."""
+_ROW = re.compile(r"VALUES (\([?, ]+\))")
 
 
 def insert_by(dialect: str, table: Table) -> "sqlite.Insert | postgresql.Insert":
@@ -42,10 +49,32 @@ def insert_many(connection: Connection, statement: Insert, rows: list[tuple[Any,
     Returns:
         How many rows were written: those that an ``ON CONFLICT DO NOTHING`` passes over are none.
     """
-    cursor = tell(connection, _positional(connection.dialect.name, statement), rows)
+    if connection.dialect.name != "sqlite":
+        return _told(connection, _positional(connection.dialect.name, statement), rows)
+    number = start = 0
+    for size in _SIZES:
+        while len(rows) - start >= size:
+            values = tuple(chain.from_iterable(rows[start : start + size]))
+            number += _told(connection, _of_rows(statement, size), values)
+            start += size
+    return number
+
+
+def _told(connection: Connection, words: str, values: Sequence[Any]) -> int:
+    cursor = tell(connection, words, values)
     number: int = cursor.rowcount
     cursor.close()
     return number
+
+
+@cache
+def _of_rows(statement: Insert, size: int) -> str:
+    """Return the words of an insert of so many rows."""
+    words = _positional("sqlite", statement)
+    one = _ROW.search(words)
+    if one is None:
+        raise ValueError("it is no insert of a whole row")
+    return words.replace(one[1], ", ".join([one[1]] * size), 1)
 
 
 @cache

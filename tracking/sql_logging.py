@@ -3,6 +3,7 @@
 Functions on a connection, inside the transaction of whoever calls: ``tracking.sql_store``.
 """
 
+import sys
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -30,6 +31,7 @@ from tracking.sql_runs import NAME_TAG, rename, require_active
 from tracking.sql_texts import add_texts, put_texts
 from tracking.wire import LogBatch, Metric
 
+_MAX, _INT64 = sys.float_info.max, 2**63
 # A run logs the same few keys all the time.
 _checked_key = lru_cache(maxsize=4_096)(check_key)
 
@@ -77,12 +79,17 @@ def check_point(metric: Metric) -> tuple[str, Point]:
         InvalidRequest: Something of it is not allowed.
     """
     key = _checked_key(metric.key)
-    value = check_metric_value(metric.value)
+    number, time, step = metric.value, metric.timestamp, metric.step or 0
+    # As almost all are; what follows takes three times as long.
+    if type(number) is float and type(time) is type(step) is int and -_MAX <= number <= _MAX:  # noqa: SIM102
+        if 0 <= time < _INT64 and -_INT64 <= step < _INT64:
+            return key, (step, time, number + 0.0, False)  # + 0.0 makes -0.0 the same point
+    value = check_metric_value(number)
     is_nan = value != value  # noqa: PLR0124 - true of NaN alone
     return key, (
-        check_int64(metric.step or 0, "step"),
-        check_time(metric.timestamp, "timestamp"),
-        0.0 if is_nan else value + 0.0,  # + 0.0 makes -0.0 the same point
+        check_int64(step, "step"),
+        check_time(time, "timestamp"),
+        0.0 if is_nan else value + 0.0,
         is_nan,
     )
 

@@ -16,6 +16,7 @@ from tracking.schema import latest_metrics, metrics
 from tracking.sql_buckets import LONG, Curve, decode_tail, encode, file_curve, file_points
 from tracking.sql_insert import insert_by, insert_many, insert_new
 from tracking.sql_lists import is_among, listed
+from tracking.sql_reading import fetch
 
 _KNOWN = tuple(
     latest_metrics.c[name]
@@ -83,12 +84,12 @@ def _known_of(
     dialect = connection.dialect.name
     if dialect == "sqlite":
         bound = {"run_id": run_id, **listed(connection, list(points))}
-        rows = connection.execute(_find_known(dialect), bound).all()
+        rows = fetch(connection, _find_known(dialect), bound)
     else:
         new = [_first_row(run_id, key, of_key) for key, of_key in points.items()]
         rows = connection.execute(_touch(dialect), new).all()
     return {
-        key: _Known((step, timestamp, value, is_nan), number, tail)
+        key: _Known((step, timestamp, value, bool(is_nan)), number, tail)
         for key, step, timestamp, value, is_nan, number, tail in rows
     }
 
