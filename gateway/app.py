@@ -70,6 +70,7 @@ from tracking.clock import now_ms
 from tracking.database import open_database
 from tracking.errors import InvalidRequest
 from tracking.sql_store import SqlTrackingStore
+from tracking.struct_types import make_ready
 
 _LOG = logging.getLogger("stagedoor.worker")
 
@@ -342,6 +343,7 @@ def run_worker(settings: Settings, listening: socket.socket, identity: WorkerIde
     """Serve until SIGTERM. Called by the supervisor, in the child."""
     worker = Worker(settings, identity)
     server = DoorServer(DoorConfig(worker.application(), settings), on_drain=worker.drain)
+    make_ready()
     server.run(sockets=[listening])
 
 

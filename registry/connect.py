@@ -2,6 +2,7 @@
 
 from registry.store import RegistryStore
 from tracking.connect import connect_api, is_http, require_sql
+from tracking.struct_types import make_ready
 
 LOCAL_ACTOR = "local"
 """Who acts when a training script works on a database of its own."""
@@ -21,6 +22,7 @@ def connect(uri: str) -> RegistryStore:
     if is_http(uri):
         from registry.http_store import HttpRegistryStore  # noqa: PLC0415 - pay for one kind only
 
+        make_ready()
         return HttpRegistryStore(connect_api(uri))
     require_sql(uri)
     from registry.sealing import seal_version  # noqa: PLC0415
@@ -28,6 +30,7 @@ def connect(uri: str) -> RegistryStore:
     from tracking.artifacts import connect_artifacts  # noqa: PLC0415
     from tracking.database import open_database  # noqa: PLC0415
 
+    make_ready()
     database = open_database(uri)
     artifacts = connect_artifacts(uri)
 

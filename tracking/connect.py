@@ -4,6 +4,7 @@ from tracking.errors import InvalidRequest
 from tracking.http import Credential, HttpApi
 from tracking.settings import client_settings
 from tracking.store import TrackingStore
+from tracking.struct_types import make_ready
 
 _SQL_SCHEMES = ("sqlite:", "postgresql:", "postgresql+", "postgres:")
 _HTTP_SCHEMES = ("http:", "https:")
@@ -23,11 +24,13 @@ def connect(uri: str) -> TrackingStore:
     if is_http(uri):
         from tracking.http_store import HttpTrackingStore  # noqa: PLC0415 - pay for one kind only
 
+        make_ready()
         return HttpTrackingStore(connect_api(uri))
     require_sql(uri)
     from tracking.database import open_database  # noqa: PLC0415
     from tracking.sql_store import SqlTrackingStore  # noqa: PLC0415
 
+    make_ready()
     return SqlTrackingStore(open_database(uri))
 
 
