@@ -158,7 +158,7 @@ AT_CALL: Mapping[str, Deed] = {
     "recursion": Deed("def again(): again()\nagain()", FAILED),
     "too many rows": Deed("answer = np.zeros(7)", FAILED),
     "no rows": Deed("answer = np.zeros(0)", FAILED),
-    "no array": Deed("answer = None", FAILED),
+    "no array": Deed("answer = None", ANSWERED),  # null, as MLflow has it: decision 61
     "an object": Deed("answer = [object()]", FAILED),
     "complex": Deed("answer = np.array([1j])", FAILED),
     "not a number": Deed("answer = np.array([np.nan])", ANSWERED),
