@@ -128,14 +128,15 @@ class Dispatch:
         """Return who reads the head of a request by POST, and what it has to be allowed."""
         if raw_path.startswith(_PREDICT_PREFIXES):
             return self._find_ticket, Permission.PREDICT
-        is_control = raw_path.startswith(_CONTROL_PREFIX) and raw_path.isascii()
-        if self._find_control is None or not is_control:
+        if self._find_control is None or not raw_path.startswith(_CONTROL_PREFIX):
             return None, Permission.OPEN
         permission = self._permission_of("POST", raw_path.decode("ascii"))
-        return (None if permission is None else self._find_named), permission or Permission.OPEN
+        if permission is None:
+            return None, Permission.OPEN
+        return partial(self._find_named, self._find_control), permission
 
-    def _find_named(self, scope: Scope) -> Ticket | None:
-        ticket = None if self._find_control is None else self._find_control(scope)
+    def _find_named(self, find: FindControl, scope: Scope) -> Ticket | None:
+        ticket = find(scope)
         headers = [self._worker_header, *_GUARDS.items()]
         return None if ticket is None else Named(ticket, scope, headers, self._ids)
 

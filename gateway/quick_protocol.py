@@ -50,9 +50,7 @@ class QuickProtocol(DoorProtocol):
 
     def shutdown(self) -> None:
         """Close the connection, after the answer to what has come in part."""
-        flight, self._boarding = self._boarding, None
-        if flight is not None and not self.transport.is_closing():
-            self.start_again(flight)
+        self._start_early()
         super().shutdown()
 
     def data_received(self, data: bytes) -> None:
@@ -62,12 +60,15 @@ class QuickProtocol(DoorProtocol):
         self._is_receiving = False
 
     def _look_after(self) -> None:
-        flight = self._boarding
-        if flight is not None and not flight.is_small:
-            self._boarding = None
-            if not self._is_refused and not self.transport.is_closing():
-                self.start_again(flight)
+        if self._boarding is not None and not self._boarding.is_small():
+            self._start_early()
         super()._look_after()
+
+    def _start_early(self) -> None:
+        """Start what boards the usual way, with what came of it."""
+        flight, self._boarding = self._boarding, None
+        if flight is not None and not self._is_refused and not self.transport.is_closing():
+            self.start_again(flight)
 
     def on_message_begin(self) -> None:
         """Begin with a request."""
@@ -231,7 +232,6 @@ class Flight:
         "body",
         "disconnected",
         "headers",
-        "is_small",
         "keep_alive",
         "length",
         "more_body",
@@ -256,13 +256,16 @@ class Flight:
         self.url = url
         self.headers = headers
         self.length = length
-        self.is_small = length is not None and int(length) <= _MAX_AWAITED_BYTES
         self.keep_alive = True
         self.body = b""
         self.more_body = True
         self.disconnected = False
         self.response_started = False
         self.response_complete = False
+
+    def is_small(self) -> bool:
+        """Say whether its body may be awaited."""
+        return self.length is not None and int(self.length) <= _MAX_AWAITED_BYTES
 
     def is_over(self) -> bool:
         """Say whether the connection is gone."""

@@ -2,13 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
-import uvloop
 
 from gateway.auth.policy import LOCAL
 from gateway.predict import Predict
@@ -16,39 +14,29 @@ from gateway.routing.table import CANDIDATE, STABLE, Assignment, Reason
 from gateway.talks import Told, tell_or_fall_back
 from registry.route import Route
 from tests.gateway.patients import RECORDS, predict_of, stable
-from tests.gateway.serving.talkers import talking, until
+from tests.gateway.serving.talkers import Home, until
 from tracking.errors import DeadlineExceeded
 
-PATIENCE_S = 30.0
 ENDLESS = 1 << 40
 STREAM, SCORING = "/v2/models/oak/generate_stream", "/models/oak/invocations"
 EVENTS = {"accept": "text/event-stream"}
 LATE = "The model had not told everything when the time for this request was over."
 
 
-class Home:
-    """A loop, and on it the version that talks."""
+class Served(Home):
+    """The runner as a version of a model that is served."""
 
     def __init__(self, folder: Path) -> None:
-        self.loop = uvloop.new_event_loop()
-        self.stack = AsyncExitStack()
-        self.runner: Any = self.run(self.stack.enter_async_context(talking(folder)))
+        super().__init__(folder)
         self.runner.key = RECORDS[1].key
 
-    def run(self, story: Coroutine[Any, Any, Any]) -> Any:
-        return self.loop.run_until_complete(asyncio.wait_for(story, PATIENCE_S))
-
     def predict(self, **options: Any) -> Predict:
-        return predict_of(Route(production=1), self.runner, **options)
-
-    def close(self) -> None:
-        self.run(self.stack.aclose())
-        self.loop.close()
+        return predict_of(Route(production=1), cast("Any", self.runner), **options)
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    home = Home(tmp_path_factory.mktemp("talker"))
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    home = Served(tmp_path_factory.mktemp("talker"))
     yield home
     home.close()
 
@@ -92,7 +80,7 @@ def document(pieces: int, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_who_was_told_nothing_in_time_has_the_status(
-    home: Home, tmp_path: Path, path: str, headers: Any, more: Any, max_timeout_s: float
+    home: Served, tmp_path: Path, path: str, headers: Any, more: Any, max_timeout_s: float
 ) -> None:
     """The model waits until this answer is there, and the next call until it waits no more."""
     go = tmp_path / "go"
@@ -108,7 +96,7 @@ def test_who_was_told_nothing_in_time_has_the_status(
     assert "DEADLINE_EXCEEDED" in json.dumps(told) or LATE in json.dumps(told)
 
 
-def test_a_document_waits_no_longer_than_it_may(home: Home, tmp_path: Path) -> None:
+def test_a_document_waits_no_longer_than_it_may(home: Served, tmp_path: Path) -> None:
     """The only process says nothing to somebody else until both are answered."""
     go = tmp_path / "go"
     waits = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)"
@@ -130,7 +118,7 @@ def test_a_document_waits_no_longer_than_it_may(home: Home, tmp_path: Path) -> N
     ("path", "asked_by"), [(STREAM, "header"), (STREAM, "body"), (SCORING, "header")]
 )
 def test_a_stream_that_has_begun_ends_in_time_with_an_error(
-    home: Home, tmp_path: Path, path: str, asked_by: str
+    home: Served, tmp_path: Path, path: str, asked_by: str
 ) -> None:
     """It has more time where that was not enough for a beginning."""
     predict, log, status = home.predict(), tmp_path / "log", 0
@@ -152,7 +140,7 @@ def test_a_stream_that_has_begun_ends_in_time_with_an_error(
 
 
 @pytest.mark.parametrize("timeout", [-1, 1.5, "soon", True])
-def test_a_time_that_is_none_is_refused(home: Home, timeout: Any) -> None:
+def test_a_time_that_is_none_is_refused(home: Served, timeout: Any) -> None:
     asked = document(1, parameters={"timeout": timeout})
 
     assert home.run(send_to(home.predict(), STREAM, asked, {}))[0] == 400

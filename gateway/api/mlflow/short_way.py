@@ -1,9 +1,9 @@
 """The writes that training loops send all the time, past Litestar and without a thread for each.
 
 Called by ``gateway.dispatch`` on the event loop, behind the door: by ``quick_protocol`` with whole
-requests on a known head, by ASGI with all others. The body becomes the same struct
-by the same rules as on the long way, the store is asked for the same piece of work, and the answer
-has the same bytes. What is not asked for in exactly this form goes the long way.
+requests on a known head, by ASGI with all others. The body becomes the same struct by the same
+rules as on the long way, the store is asked for the same piece of work, and the answer has the same
+bytes. What is not asked for in exactly this form goes the long way.
 """
 
 import asyncio
@@ -104,13 +104,13 @@ class ShortWay:
     def ticket(self, scope: Scope) -> "WriteTicket | None":
         """Read a head, if each request that repeats it is one of those calls."""
         write = WRITES.get(scope["raw_path"])
+        if write is None:
+            return None
         try:
             check_content_type(_content_type(scope))
         except StagedoorError:
             return None
-        if write is None:
-            return None
-        return WriteTicket(write, self._tracking, scope["max_body_bytes"])
+        return WriteTicket(write, self._tracking)
 
 
 class WriteTicket:
@@ -119,19 +119,20 @@ class WriteTicket:
     Args:
         write: The kind.
         tracking: Where runs are kept.
-        max_body_bytes: Cap on a body.
     """
 
-    __slots__ = ("_max_body_bytes", "_tracking", "_write")
+    __slots__ = ("_tracking", "_write")
 
-    def __init__(self, write: Write, tracking: SoonStore, max_body_bytes: int) -> None:
+    def __init__(self, write: Write, tracking: SoonStore) -> None:
         self._write = write
         self._tracking = tracking
-        self._max_body_bytes = max_body_bytes
 
     def board(self, body: bytes, flight: ControlFlight) -> bool:
-        """Begin to write; what is wrong with a request is for the usual way to say."""
-        if not body or len(body) > self._max_body_bytes:
+        """Begin to write; what is wrong with a request is for the usual way to say.
+
+        What comes here came in one read or is small: no cap on bodies is as low.
+        """
+        if not body:
             return False
         try:
             asked = decode(body, self._write.body)

@@ -3,12 +3,13 @@
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cloudpickle
+import uvloop
 
 from gateway.serving.launch import Ground, RunnerLimits
 from gateway.serving.progress import Progress
@@ -16,6 +17,9 @@ from gateway.serving.runner import Runner, start_runner
 from registry.route import VersionKey
 from tests.gateway.serving import specimens as sp
 
+T = TypeVar("T")
+
+PATIENCE_S = 60.0
 KEY = VersionKey("talker", 1, "0" * 64)
 LIMITS = RunnerLimits(load_timeout_s=30.0, predict_timeout_s=20.0, warm_calls=1)
 
@@ -75,3 +79,20 @@ async def until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < deadline_s
         await asyncio.sleep(0.01)
+
+
+class Home:
+    """A loop, and on it a runner for all stories that leave it alive."""
+
+    def __init__(self, folder: Path) -> None:
+        self.loop = uvloop.new_event_loop()
+        self.stack = AsyncExitStack()
+        self.runner = self.run(self.stack.enter_async_context(talking(folder)))
+
+    def run(self, story: Coroutine[Any, Any, T]) -> T:
+        told: T = self.loop.run_until_complete(asyncio.wait_for(story, PATIENCE_S))
+        return told
+
+    def close(self) -> None:
+        self.run(self.stack.aclose())
+        self.loop.close()

@@ -3,9 +3,8 @@
 import asyncio
 import os
 from collections.abc import Coroutine, Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,7 +16,7 @@ from gateway.serving.runner import Runner
 from gateway.serving.talking import CREDIT, Talk
 from registry.pieces import plain_piece
 from tests.gateway.serving import specimens as sp
-from tests.gateway.serving.talkers import document, talking, until
+from tests.gateway.serving.talkers import Home, document, talking, until
 from tracking.errors import (
     DeadlineExceeded,
     ModelFailed,
@@ -26,28 +25,9 @@ from tracking.errors import (
     StagedoorError,
 )
 
-T = TypeVar("T")
-
 
 def run(story: Coroutine[Any, Any, Any]) -> Any:
     return uvloop.run(story)
-
-
-class Home:
-    """A loop, and on it a runner for all stories that leave it alive."""
-
-    def __init__(self, folder: Path) -> None:
-        self.loop = uvloop.new_event_loop()
-        self.stack = AsyncExitStack()
-        self.runner = self.run(self.stack.enter_async_context(talking(folder)))
-
-    def run(self, story: Coroutine[Any, Any, T]) -> T:
-        told: T = self.loop.run_until_complete(story)
-        return told
-
-    def close(self) -> None:
-        self.run(self.stack.aclose())
-        self.loop.close()
 
 
 @pytest.fixture(scope="module")
